@@ -1,0 +1,94 @@
+# What a developer does here. `make run` serves the demo client, `make test` is what CI runs.
+#
+#   make run PYTHON=python3.12     another interpreter
+#   make test WORKERS=8            more tests at once
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+# Browser tests drive the system's Chromium.
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-long lint format types coverage coverage-signaling environment system clean
+
+help:
+	@echo 'make run        serve the demo client; configuration, certificate and secrets in run/'
+	@echo 'make test       lint, types, coverage gate, all tests but the long ones'
+	@echo 'make test-long  all tests'
+	@echo 'make lint       ruff: rules and format'
+	@echo 'make format     ruff: mend what can be mended'
+	@echo 'make types      mypy'
+	@echo 'make coverage   all tests but the long ones, with a report in htmlcov/'
+	@echo 'make clean      remove everything that was made, except run/'
+
+run: $(VENV)/.for-running run/server.ini
+	exec $(BIN)/tornado-webrtc --conf run/server.ini
+
+run/server.ini: | $(VENV)/.for-running
+	$(BIN)/tornado-webrtc init run
+
+test: system lint types coverage-signaling
+	$(PYTEST)
+
+test-long: system environment
+	$(PYTEST) -m ''
+
+lint: environment
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: environment
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: environment
+	$(BIN)/mypy
+
+coverage: system environment
+	$(PYTEST) --cov --cov-report=term --cov-report=html
+
+# The pure library is covered by its own tests, every branch.
+coverage-signaling: environment
+	$(BIN)/pytest -q tests/signaling --cov=tornado_webrtc.signaling --cov-fail-under=100
+
+environment: $(VENV)/.for-testing
+
+# A stamp is older than what the environment was made from: make it anew.
+$(VENV)/.for-running: $(VENV)/.made
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.for-testing: $(VENV)/.made
+	$(PIP) install --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/.made: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'This needs Python 3.11 or newer, and $(PYTHON) is none.'; \
+		echo 'Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)'; \
+		exit 1; \
+	} >&2
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+system:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then \
+		: ; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+	else \
+		echo 'The browser tests need Chromium: sudo apt-get install chromium' >&2; \
+		exit 1; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

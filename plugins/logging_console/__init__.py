@@ -1,0 +1,80 @@
+"""Logs who comes and goes and who calls whom, one readable line for each event.
+
+Lines are INFO of the logger ``tornado_webrtc.plugins.logging_console``. They hold
+neither session descriptions nor candidates nor tokens, and nothing that a client
+chose can move a terminal's cursor or fake a line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado_webrtc import hookimpl
+
+if TYPE_CHECKING:
+    from tornado_webrtc.hooks import PluginContext
+    from tornado_webrtc.signaling import Peer, Session
+
+ENABLED_BY_DEFAULT = True
+
+SETTINGS = """
+# Whether lines about peers show their network addresses.
+addresses = boolean(default=True)
+"""
+
+MAX_SHOWN = 64
+
+
+class Plugin:
+    """Turns notifications into log lines."""
+
+    def __init__(self, context: PluginContext) -> None:
+        self._log = context.log
+        self._addresses: bool = context.settings["addresses"]
+
+    @hookimpl
+    def peer_joined(self, peer: Peer) -> None:
+        """Log who came, with which software and from where."""
+        scope = f" in {shown(peer.scope)}" if peer.scope else ""
+        address = f" from {shown(peer.remote_ip)}" if self._addresses else ""
+        who = f"name {shown(peer.name)}, user agent {shown(peer.user_agent)}"
+        self._log.info("peer %s joined%s%s: %s", shown(peer.id), scope, address, who)
+
+    @hookimpl
+    def peer_left(self, peer: Peer, reason: str) -> None:
+        """Log who is gone and why."""
+        self._log.info("peer %s left: %s", shown(peer.id), shown(reason))
+
+    @hookimpl
+    def session_offered(self, session: Session) -> None:
+        """Log who calls whom."""
+        legs = f"{shown(session.caller.id)} calls {shown(session.callee.id)}"
+        self._log.info("call %s offered: %s", shown(session.id), legs)
+
+    @hookimpl
+    def session_answered(self, session: Session) -> None:
+        """Log that a call was answered, and how long it rang."""
+        rang = _seconds(session.offered_at, session.answered_at)
+        self._log.info("call %s answered after %s", shown(session.id), rang)
+
+    @hookimpl
+    def session_ended(self, session: Session, reason: str) -> None:
+        """Log that a call is over, how long it lasted and why."""
+        if session.answered_at is None:
+            rang = _seconds(session.offered_at, session.ended_at)
+            lasted = f"unanswered after {rang}"
+        else:
+            lasted = f"after {_seconds(session.answered_at, session.ended_at)}"
+        self._log.info("call %s ended %s: %s", shown(session.id), lasted, shown(reason))
+
+
+def shown(text: str) -> str:
+    """Quote what a client chose: escaped, on one line, at most 64 characters and quotes."""
+    quoted = repr(text)
+    if len(quoted) <= MAX_SHOWN + 2:
+        return quoted
+    return f"{quoted[:MAX_SHOWN]}…{quoted[0]}"
+
+
+def _seconds(since: float, until: float | None) -> str:
+    return "an unknown time" if until is None else f"{until - since:.1f} s"

@@ -1,0 +1,170 @@
+"""The page's modules one by one, where whole calls do not reach every corner."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.serverprocess import ServerAddress
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(browser: Browser, server: ServerAddress) -> Iterator[Run]:
+    """Return a function that runs a JavaScript function with a module as its first argument."""
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    page.goto(f"{server.url}style.css")
+
+    def evaluate(module: str, script: str, argument: Any = None) -> Any:
+        call = f"async (argument) => ({script})(await import('/js/{module}.js'), argument)"
+        return page.evaluate(call, argument)
+
+    yield evaluate
+    context.close()
+
+
+def test_back_off_doubles_up_to_half_a_minute_with_jitter(run: Run) -> None:
+    least = run("signaling", "({ backOff }) => [0, 1, 2, 3, 9].map((n) => backOff(n, () => 0))")
+    most = run("signaling", "({ backOff }) => [0, 1, 2, 3, 9].map((n) => backOff(n, () => 1))")
+    assert least == [0.5, 1, 2, 4, 15]
+    assert most == [1, 2, 4, 8, 30]
+
+
+@pytest.mark.parametrize(
+    ("name", "initials"),
+    [
+        ("Ann Kovács", "AK"),
+        ("ann", "A"),
+        ("Jean Luc van Damme", "JD"),
+        ("名前", "名"),
+        ("🌪️", "?"),
+        ("", "?"),
+        ("<img src=x>", "IX"),
+    ],
+)
+def test_initials(run: Run, name: str, initials: str) -> None:
+    assert run("avatar", "({ initials }, name) => initials(name)", name) == initials
+
+
+SERVER_URL = "({ Settings }, url) => new Settings(new URL(url)).serverUrl"
+
+
+@pytest.mark.parametrize(
+    ("page", "server_url"),
+    [
+        ("https://calls.example:8086/", "wss://calls.example:8086/ws"),
+        ("http://localhost/?room=", "ws://localhost/ws"),
+        ("https://calls.example/?room=a%26b", "wss://calls.example/ws?room=a%26b"),
+        ("https://calls.example/?ws=wss://other.example/ws", "wss://other.example/ws"),
+        ("https://calls.example/?ws=javascript:alert(1)", "wss://calls.example/ws"),
+        ("https://calls.example/?ws=wss://:0:", "wss://calls.example/ws"),
+    ],
+)
+def test_the_server_stands_beside_the_page_unless_the_link_says_so(
+    run: Run, page: str, server_url: str
+) -> None:
+    assert run("settings", SERVER_URL, page) == server_url
+
+
+def test_an_invitation_carries_the_room_and_no_identity(run: Run) -> None:
+    link = "https://calls.example/?id=123456&name=Ann&room=garden&relay=1"
+    invite = "({ Settings }, url) => new Settings(new URL(url)).inviteLink"
+    assert run("settings", invite, link) == "https://calls.example/?room=garden"
+
+
+def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
+    script = """({ EarlyCandidates }) => {
+      const early = new EarlyCandidates();
+      for (let session = 0; session < 100; session += 1) early.keep(`s${session}`, session);
+      for (let number = 0; number < 100; number += 1) early.keep("s99", number);
+      return [early.take("s0"), early.take("s98"), early.take("s99"), early.take("s99")];
+    }"""
+    first, single, many, again = run("earlycandidates", script)
+    assert first == []
+    assert single == [98]
+    assert many == [99, *range(63)]
+    assert again == []
+
+
+def test_old_early_candidates_are_forgotten(run: Run) -> None:
+    script = """({ EarlyCandidates }) => {
+      const early = new EarlyCandidates();
+      const real = performance.now;
+      early.keep("s", 1);
+      performance.now = () => real.call(performance) + 31_000;
+      try { return early.take("s"); } finally { performance.now = real; }
+    }"""
+    assert run("earlycandidates", script) == []
+
+
+READ_PATH = """({ readPath }, entries) =>
+  readPath({ getStats: async () => new Map(entries.map((entry) => [entry.id, entry])) })"""
+
+
+def path_entries(local: str, remote: str, **pair: Any) -> list[dict[str, Any]]:
+    ends = {"localCandidateId": "l", "remoteCandidateId": "r"}
+    return [
+        {"id": "p", "type": "candidate-pair", **ends, "currentRoundTripTime": 0.0312, **pair},
+        {"id": "l", "type": "local-candidate", "candidateType": local, "protocol": "udp"},
+        {"id": "r", "type": "remote-candidate", "candidateType": remote, "protocol": "udp"},
+    ]
+
+
+TRANSPORT = {"id": "t", "type": "transport", "selectedCandidatePairId": "p"}
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "kind"),
+    [
+        ("host", "host", "direct"),
+        ("srflx", "prflx", "direct"),
+        ("relay", "host", "relayed"),
+        ("host", "relay", "relayed"),
+    ],
+)
+def test_the_path_is_read_from_the_selected_pair(
+    run: Run, local: str, remote: str, kind: str
+) -> None:
+    path = run("path", READ_PATH, [*path_entries(local, remote), TRANSPORT])
+    assert path == {"kind": kind, "words": f"{kind.capitalize()} · UDP · 31 ms"}
+
+
+def test_the_path_is_read_where_the_transport_names_no_pair(run: Run) -> None:
+    marked = path_entries("host", "host", nominated=True, state="succeeded")
+    assert run("path", READ_PATH, marked)["kind"] == "direct"
+    unmarked = path_entries("host", "host", nominated=False, state="waiting")
+    assert run("path", READ_PATH, unmarked) == {"kind": "unknown", "words": ""}
+    assert run("path", READ_PATH, []) == {"kind": "unknown", "words": ""}
+
+
+JUDGE = """({ judgeOffer }, [offer, current, offered, self]) =>
+  judgeOffer({ from: "5", sessionId: "5-3", media: "video", ...offer }, current, offered, self)"""
+CALLING = {"sessionId": "3-5", "peer": {"id": "5"}, "outgoing": True, "state": "ringing"}
+
+
+@pytest.mark.parametrize(
+    ("offer", "current", "offered", "self_id", "judgement"),
+    [
+        ({}, None, False, "3", "ring"),
+        ({"media": "data"}, None, False, "3", "turn-away"),
+        ({}, CALLING, True, "3", "keep-ours"),
+        ({}, CALLING, True, "7", "take-theirs"),
+        ({}, CALLING | {"state": "preparing"}, False, "3", "take-theirs"),
+        ({}, CALLING | {"state": "connected"}, True, "3", "turn-away"),
+        ({}, CALLING | {"peer": {"id": "6"}}, True, "3", "turn-away"),
+        ({}, CALLING | {"sessionId": "5-3", "outgoing": False}, True, "3", "restart"),
+        ({"from": "9", "sessionId": "3-5"}, CALLING, True, "3", "ignore"),
+    ],
+)
+def test_what_becomes_of_an_offer(
+    run: Run,
+    offer: dict[str, Any],
+    current: dict[str, Any] | None,
+    offered: bool,
+    self_id: str,
+    judgement: str,
+) -> None:
+    assert run("offer", JUDGE, [offer, current, offered, self_id]) == judgement

@@ -1,0 +1,92 @@
+"""The list of who is here: signing in, living updates, rooms, names of every kind."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Join
+
+HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><script>alert(1)</script>"
+
+
+def test_a_new_tab_gets_an_id_of_six_digits_and_keeps_it(join: Join) -> None:
+    ann = join("Ann").sign_in()
+    own_id = ann.id
+    assert re.fullmatch(r"[1-9]\d{5}", own_id)
+    ann.page.reload()
+    ann.wait_online()
+    assert ann.id == own_id
+    expect(ann.find("self-name")).to_have_text("Ann")
+
+
+def test_everybody_sees_who_comes_and_goes(join: Join) -> None:
+    ann = join("Ann").sign_in()
+    ann.expect_list()
+    expect(ann.find("nobody")).to_be_visible()
+    bob = join("Bob").sign_in()
+    ann.expect_list(bob)
+    bob.expect_list(ann)
+    expect(ann.find("nobody")).to_be_hidden()
+    expect(ann.row(bob).locator(".peer-name")).to_have_text("Bob")
+    expect(ann.row(bob).locator(".peer-agent")).to_have_text(re.compile(r"^Chrome on \w+$"))
+    bob.leave()
+    ann.expect_list()
+
+
+def test_the_own_row_is_marked_and_cannot_be_called(join: Join) -> None:
+    ann = join("Ann").sign_in()
+    expect(ann.row(ann)).to_have_attribute("data-self", "true")
+    expect(ann.row(ann)).to_contain_text("You")
+    expect(ann.row(ann).get_by_role("button")).to_have_count(0)
+
+
+def test_signing_out_leaves_the_list(join: Join) -> None:
+    ann, bob = join("Ann").sign_in(), join("Bob").sign_in()
+    bob.page.get_by_role("button", name="Sign out").click()
+    ann.expect_list()
+    expect(bob.find("signin")).to_be_visible()
+    bob.page.reload()
+    expect(bob.find("signin")).to_be_visible()
+
+
+def test_the_link_gives_name_id_and_room(join: Join) -> None:
+    query = {"id": "7b1c-blue", "name": "Ann from the link", "room": "garden"}
+    ann = join("Ann", query=query)
+    expect(ann.page.get_by_label("Your name")).to_have_value("Ann from the link")
+    ann.page.get_by_role("button", name="Sign in").click()
+    ann.wait_online()
+    assert ann.id == "7b1c-blue"
+    expect(ann.find("room")).to_have_text("Room garden")
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "\u202egro.elpmaxe", "x" * 60, "🌪️ Ünïcode 名前"])
+def test_a_name_is_only_ever_text(join: Join, name: str) -> None:
+    ann, mallory = join("Ann").sign_in(), join(name)
+    mallory.page.get_by_label("Your name").evaluate(
+        "(field, name) => { field.removeAttribute('maxlength'); field.value = name; }", name
+    )
+    mallory.page.get_by_role("button", name="Sign in").click()
+    mallory.wait_online()
+    expect(ann.row(mallory).locator(".peer-name")).to_have_text(name)
+    mallory.call(ann)
+    ann.expect_ringing(name)
+    ann.reject()
+    ann.expect_notice(name)
+    assert ann.page.locator("#peers img, #peers script, #notice img").count() == 0
+    assert ann.page.title() == "Tornado WebRTC"
+
+
+def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
+    ann, bob = join("Ann"), join("Bob").sign_in()
+    ann.page.get_by_label("Your name").press("Enter")
+    ann.wait_online()
+    ann.row(bob).get_by_role("button").focus()
+    ann.page.keyboard.press("Enter")
+    bob.expect_ringing("Guest")
+    expect(bob.page.get_by_role("button", name="Accept")).to_be_focused()
+    bob.page.keyboard.press("Enter")
+    ann.expect_remote_picture()
+    bob.hang_up()
+    ann.expect_list(bob)
+    expect(ann.row(bob).get_by_role("button")).to_be_focused()

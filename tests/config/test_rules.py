@@ -1,0 +1,288 @@
+"""Files that must exist, values that must fit together, and warnings in words."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tornado_webrtc.paths import www_dir
+
+from .conftest import LoadConfig, ProblemsOf
+
+PRIVATE = "a private or reserved address: nobody outside its network can reach it"
+CERT_HINT = "\n    `tornado-webrtc cert make` makes a certificate to try things out with"
+
+
+def warnings_of(load_config: LoadConfig, text: str) -> list[str]:
+    return [
+        f"{each.where.rpartition(', ')[2]}: {each.message}" for each in load_config(text).warnings
+    ]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> str:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).touch()
+    return "cert = cert.pem\nkey = key.pem"
+
+
+def test_html_root(load_config: LoadConfig, tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    config = load_config("[general]\nhtml_root = web")
+    assert config.general.html_root == tmp_path / "web"
+    assert config.warnings == ()
+
+
+def test_missing_html_root(load_config: LoadConfig, tmp_path: Path) -> None:
+    config = load_config("[general]\nhtml_root = web")
+    assert config.general.html_root == www_dir()
+    assert [str(warning) for warning in config.warnings] == [
+        (
+            f"{tmp_path}/server.ini, line 2, general.html_root: there is no folder {tmp_path}/web,"
+            " nor web"
+            " in the working directory; the packaged page is served instead"
+        )
+    ]
+
+
+def test_state_dir(load_config: LoadConfig, tmp_path: Path) -> None:
+    assert load_config("").general.state_dir == tmp_path / "state"
+    assert load_config("[general]\nstate_dir = mine").general.state_dir == tmp_path / "mine"
+
+
+def test_state_dir_of_the_service_manager(load_config: LoadConfig, tmp_path: Path) -> None:
+    systemd = {"STATE_DIRECTORY": "/var/lib/one:/var/lib/two"}
+    assert load_config("", systemd).general.state_dir == Path("/var/lib/one")
+    text = "[general]\nstate_dir = mine"
+    assert load_config(text, systemd).general.state_dir == tmp_path / "mine"
+
+
+def test_state_dir_that_is_a_file(problems_of: ProblemsOf, tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    assert problems_of("[general]\nstate_dir = mine") == [
+        "server.ini, line 2, general.state_dir: mine is a file; a folder is needed"
+    ]
+
+
+def test_certificate(load_config: LoadConfig, tmp_path: Path, pair: str) -> None:
+    general = load_config(f"[general]\n{pair}").general
+    assert (general.cert, general.key) == (tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def test_empty_certificate_is_plain_http(load_config: LoadConfig) -> None:
+    config = load_config("[general]\ncert =\nkey =")
+    assert (config.general.cert, config.general.key, config.warnings) == (None, None, ())
+
+
+def test_missing_certificate(problems_of: ProblemsOf, tmp_path: Path, pair: str) -> None:
+    assert pair
+    (tmp_path / "cert.pem").unlink()
+    (problem,) = problems_of("[general]\ncert = cert.pem\nkey = key.pem")
+    assert problem.startswith(
+        f"server.ini, line 2, general.cert: there is no file cert.pem,"
+        f" nor cert.pem in the working directory{CERT_HINT}"
+    )
+
+
+def test_certificate_without_key(problems_of: ProblemsOf, pair: str) -> None:
+    assert pair
+    (problem,) = problems_of("[general]\ncert = cert.pem")
+    assert problem.startswith(
+        "server.ini, line 2, general.cert: cert is set, key is not; both are needed for TLS"
+    )
+
+
+def test_key_without_certificate(problems_of: ProblemsOf, pair: str) -> None:
+    assert pair
+    (problem,) = problems_of("[general]\nkey = key.pem")
+    assert problem.startswith("server.ini, line 2, general.key: key is set, cert is not")
+
+
+def test_no_complaint_about_the_key_of_a_wrong_certificate(
+    problems_of: ProblemsOf, pair: str
+) -> None:
+    assert pair
+    (problem,) = problems_of("[general]\ncert = a, b\nkey = key.pem")
+    assert "general.cert: found 'a, b'; allowed is one path" in problem
+
+
+def test_relative_to_the_working_directory(load_config: LoadConfig, tmp_path: Path) -> None:
+    working = tmp_path / "work"
+    working.mkdir()
+    (working / "cert.pem").touch()
+    (working / "key.pem").touch()
+    os.chdir(working)
+    assert load_config("[general]\ncert=cert.pem\nkey=key.pem").general.cert == Path("cert.pem")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[general]\nport = 19303", "general.port"),
+        ("[turn]\nport_tcp = 8086", "turn.port_tcp"),
+        ("[general]\nport = 9000\n[turn]\nport_tcp = 9000", "turn.port_tcp"),
+        ("[turn]\nport_tcp = 8086\nbind = 192.0.2.1", "turn.port_tcp"),
+        ("[turn]\nport_tcp = 8086\nbind = localhost", "turn.port_tcp"),
+        ("[general]\nbind=::1\n[turn]\nport_tcp = 8086\nbind=::", "turn.port_tcp"),
+    ],
+)
+def test_port_used_twice(problems_of: ProblemsOf, text: str, key: str) -> None:
+    (problem,) = problems_of(text)
+    assert f", {key}: TCP port " in problem
+    assert problem.endswith("on the same address\n    Change one of the two.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[general]\nport = 0\n[turn]\nport = 0\nport_tcp = 0",
+        "[turn]\nport = 8086",
+        "[turn]\nport_tcp =",
+        "[general]\nbind = 192.0.2.1\n[turn]\nbind = 192.0.2.2\nport_tcp = 8086",
+        "[general]\nbind = ::\n[turn]\nbind = 192.0.2.2\nport_tcp = 8086",
+    ],
+)
+def test_ports_that_do_not_clash(load_config: LoadConfig, text: str) -> None:
+    assert load_config(text).warnings == ()
+
+
+def test_tls_port(load_config: LoadConfig, problems_of: ProblemsOf, pair: str) -> None:
+    assert load_config(f"[general]\n{pair}\n[turn]\nport_tls = 5349").turn.port_tls == 5349
+    assert "port 5349 is that of turn.port_tcp" in "".join(
+        problems_of(f"[general]\n{pair}\n[turn]\nport_tls = 5349\nport_tcp = 5349")
+    )
+
+
+def test_tls_port_without_certificate(problems_of: ProblemsOf) -> None:
+    (problem,) = problems_of("[turn]\nport_tls = 5349")
+    assert "turn.port_tls: general.cert and general.key are needed for it" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("send_queue_bytes = 2048", "send_queue_bytes"),
+        ("max_message_bytes = 2097152", "max_message_bytes"),
+    ],
+)
+def test_queue_for_less_than_a_message(problems_of: ProblemsOf, text: str, key: str) -> None:
+    (problem,) = problems_of(f"[signaling]\n{text}")
+    assert problem.startswith(f"server.ini, line 2, signaling.{key}: send_queue_bytes (")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[general]\ncert = a, b\n[turn]\nport_tls = 5349",
+        "[general]\nport = x\n[turn]\nport_tcp = 8086",
+        "[signaling]\nsend_queue_bytes = x\nmax_message_bytes = 16777216",
+    ],
+)
+def test_no_rule_is_applied_to_a_default_that_stands_for_a_wrong_value(
+    problems_of: ProblemsOf, text: str
+) -> None:
+    (problem,) = problems_of(text)
+    assert "found '" in problem
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1", "which leads each client to itself"),
+        ("::1", "which leads each client to itself"),
+        ("localhost", "which leads each client to itself"),
+        (
+            "10.0.0.5",
+            PRIVATE,
+        ),
+        (
+            "fd00::5",
+            PRIVATE,
+        ),
+        (
+            "169.254.1.1",
+            PRIVATE,
+        ),
+        (
+            "100.64.0.1",
+            PRIVATE,
+        ),
+    ],
+)
+def test_address_that_few_can_reach(load_config: LoadConfig, address: str, words: str) -> None:
+    assert warnings_of(load_config, f"[turn]\npublic_ip = {address}") == [
+        f"turn.public_ip: clients are told to connect to {address}, {words}"
+    ]
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "8.8.8.8/10.0.0.5", "2600::1", "turn.example.org"])
+def test_address_that_everybody_can_reach(load_config: LoadConfig, address: str) -> None:
+    assert warnings_of(load_config, f"[turn]\npublic_ip = {address}") == []
+
+
+def test_domain_that_few_can_reach(load_config: LoadConfig, pair: str) -> None:
+    (warning,) = warnings_of(load_config, f"[general]\n{pair}\ndomain = localhost")
+    assert warning.startswith("general.domain: clients are told to connect to localhost")
+    assert warnings_of(load_config, "[general]\ndomain = localhost") == []
+    assert warnings_of(load_config, f"[general]\n{pair}\ndomain = demo.example.org") == []
+
+
+def test_short_secret(load_config: LoadConfig) -> None:
+    text = "[turn]\nsecret = 0123456789abcdef, hunter2"
+    assert warnings_of(load_config, text) == [
+        "turn.secret: a secret of fewer than 16 characters can be guessed"
+    ]
+    assert warnings_of(load_config, "[turn]\nsecret = 0123456789abcdef") == []
+
+
+@pytest.mark.parametrize("key", ["secret_file", "users_file"])
+def test_files_with_secrets(load_config: LoadConfig, tmp_path: Path, key: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    file.chmod(0o600)
+    assert warnings_of(load_config, f"[turn]\n{key} = file") == []
+    file.chmod(0o644)
+    (warning,) = load_config(f"[turn]\n{key} = file").warnings
+    assert warning.message == f"other users of this machine can use {file} (mode 0644)"
+    assert warning.hint == f"chmod 600 {file}"
+
+
+@pytest.mark.parametrize("key", ["secret_file", "users_file"])
+def test_missing_files_with_secrets(problems_of: ProblemsOf, key: str) -> None:
+    assert problems_of(f"[turn]\n{key} = gone") == [
+        f"server.ini, line 2, turn.{key}: there is no file gone, nor gone in the working directory"
+    ]
+
+
+def test_missing_file_named_in_the_environment(problems_of: ProblemsOf) -> None:
+    assert problems_of("", {"TORNADO_WEBRTC__TURN__USERS_FILE": "/gone"}) == [
+        "environment TORNADO_WEBRTC__TURN__USERS_FILE: there is no file /gone"
+    ]
+
+
+def test_socket_path(load_config: LoadConfig, problems_of: ProblemsOf, tmp_path: Path) -> None:
+    assert load_config("[admin]\nsocket = s").admin.socket == tmp_path / "s"
+    (problem,) = problems_of(f"[admin]\nsocket = /{'x' * 107}")
+    assert problem.endswith("a socket's path has at most 107 bytes; this is longer")
+
+
+def test_plugin_folders(load_config: LoadConfig, problems_of: ProblemsOf, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert load_config("[plugins]\npath = mine").plugins.path == (tmp_path / "mine",)
+    assert problems_of("[plugins]\npath = mine, gone") == [
+        (
+            "server.ini, line 2, plugins.path: there is no folder gone,"
+            " nor gone in the working directory"
+        )
+    ]
+
+
+def test_plugins_that_are_wanted_and_unwanted(
+    load_config: LoadConfig, problems_of: ProblemsOf
+) -> None:
+    assert problems_of("[plugins]\nrequired = a, b\ndisabled = b") == [
+        "server.ini, line 2, plugins.required: b is required and disabled"
+    ]
+    assert warnings_of(load_config, "[plugins]\nenabled = a\ndisabled = a") == [
+        "plugins.disabled: a is enabled and disabled; it will not run"
+    ]

@@ -1,0 +1,138 @@
+"""What holds for every test.
+
+Nothing is logged that the test does not expect, no asyncio task outlives its
+test, and the environment, the working directory, the loggers and the plugin
+namespace are afterwards what they were before.
+"""
+
+import asyncio
+import inspect
+import logging
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+import tornado_webrtc.plugins
+
+GUARDED = ("asyncio", "tornado", "tornado_webrtc")
+
+# asyncio's debug mode reports slow callbacks; on a busy machine they say nothing.
+_SLOW_CALLBACK = re.compile(r"Executing <.*> took \d+\.\d+ seconds", re.DOTALL)
+_SLOW_CALLBACK_S = 10.0
+_TASK_GRACE_S = 1.0
+
+ExpectLog = Callable[[str], None]
+
+
+class LogGuard(logging.Handler):
+    """Collects warnings and errors, and knows which of them are expected."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+        self.expected: list[str] = []
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def expect(self, pattern: str) -> None:
+        """Demand at least one message that the pattern matches, and allow more of them."""
+        self.expected.append(pattern)
+
+    def complaints(self) -> list[str]:
+        messages = [record.getMessage() for record in self.records]
+        missing = [
+            f"expected a log message that matches {pattern!r}, none came"
+            for pattern in self.expected
+            if not any(re.search(pattern, message) for message in messages)
+        ]
+        unexpected = [
+            f"unexpected log message: {self.format(record)}"
+            for record, message in zip(self.records, messages, strict=True)
+            if not _SLOW_CALLBACK.match(message)
+            and not any(re.search(pattern, message) for pattern in self.expected)
+        ]
+        return missing + unexpected
+
+
+def _logger_names() -> list[str]:
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in GUARDED]
+    return sorted({*known, *GUARDED})
+
+
+@pytest.fixture(autouse=True)
+def log_guard() -> Iterator[LogGuard]:
+    """Fail the test on every warning or error in the log that it did not expect."""
+    loggers = [logging.root, *map(logging.getLogger, _logger_names())]
+    before = [
+        (each, each.level, each.propagate, each.disabled, each.handlers[:]) for each in loggers
+    ]
+    guard = LogGuard()
+    for name in GUARDED:
+        logging.getLogger(name).addHandler(guard)
+    yield guard
+    for logger, level, propagate, disabled, handlers in before:
+        logger.setLevel(level)
+        logger.propagate = propagate
+        logger.disabled = disabled
+        logger.handlers[:] = handlers
+    if complaints := guard.complaints():
+        pytest.fail("\n".join(complaints), pytrace=False)
+
+
+@pytest.fixture
+def expect_log(log_guard: LogGuard) -> ExpectLog:
+    """Return a function that takes a regular expression of an expected log message."""
+    return log_guard.expect
+
+
+@pytest.fixture(autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Start without this package's variables; put variables and working directory back."""
+    before = dict(os.environ)
+    folder = os.getcwd()  # noqa: PTH109
+    for name in before:
+        if name.startswith("TORNADO_WEBRTC_") or name in {"STATE_DIRECTORY", "NOTIFY_SOCKET"}:
+            del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    os.chdir(folder)
+
+
+@pytest.fixture(autouse=True)
+def clean_plugin_namespace() -> Iterator[None]:
+    """Forget the plugin folders that a test added and the plugins that it imported."""
+    namespace = tornado_webrtc.plugins
+    prefix = f"{namespace.__name__}."
+    path = list(namespace.__path__)
+    modules = {name for name in sys.modules if name.startswith(prefix)}
+    yield
+    namespace.__path__[:] = path
+    for name in [name for name in sys.modules if name.startswith(prefix)]:
+        if name not in modules:
+            del sys.modules[name]
+            vars(namespace).pop(name.removeprefix(prefix), None)
+
+
+@pytest.fixture
+async def no_leaked_tasks(log_guard: LogGuard) -> AsyncIterator[None]:
+    """Fail the test when a task that began during it, or its fixtures, is still running."""
+    asyncio.get_running_loop().slow_callback_duration = _SLOW_CALLBACK_S
+    before = asyncio.all_tasks()
+    yield
+    if leaked := asyncio.all_tasks() - before - {asyncio.current_task()}:
+        _, pending = await asyncio.wait(leaked, timeout=_TASK_GRACE_S)
+        if pending:
+            pytest.fail(f"tasks still running: {sorted(map(repr, pending))}", pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let every async test begin with, and so end with, `no_leaked_tasks`."""
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        item.fixturenames.insert(0, "no_leaked_tasks")

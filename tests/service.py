@@ -1,0 +1,72 @@
+"""The server as a service: a process of its own, with systemd at the other end of a socket."""
+
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[1]
+DEADLINE_S = 30.0
+
+
+class Served:
+    """`tornado-webrtc` until the end of a `with` block.
+
+    Args:
+        folder: Where it runs, and where its log and the socket are put.
+        arguments: The command line.
+        code: Python code to run instead of the package.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[object], code: str = "") -> None:
+        how = ["-c", code] if code else ["-m", "tornado_webrtc"]
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(folder / "notify"))
+        self._notify.settimeout(DEADLINE_S)
+        self._log = folder / "log"
+        environ = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(folder / "notify")}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *how, *map(str, arguments)],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, **environ},
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._notify.close()
+
+    @property
+    def log(self) -> str:
+        """All that it has written until now."""
+        return self._log.read_text()
+
+    def heard(self) -> str:
+        """What systemd is told next; fails at once if the process ends instead."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not select.select([self._notify], [], [], 0.05)[0]:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+        return self._notify.recv(1024).decode()
+
+    def port(self) -> int:
+        """The port that its log names."""
+        listening = re.search(r"listening on https?://127\.0\.0\.1:(\d+)$", self.log, re.M)
+        assert listening, self.log
+        return int(listening[1])
+
+    def exit_code(self) -> int:
+        """Wait until it ends."""
+        return self.process.wait(DEADLINE_S)

@@ -1,0 +1,168 @@
+"""Rosters: who is listed to whom, in which order, and how many at most."""
+
+import json
+
+import pytest
+
+from tornado_webrtc.signaling import Peer, PeerAddress
+from tornado_webrtc.signaling.presence import Presence, Roster
+
+
+def peer(peer_id: str, name: str = "", scope: str = "") -> Peer:
+    return Peer(peer_id, name, "", scope, PeerAddress("node-1", 1))
+
+
+def roster_of(*peer_ids: str, list_max: int = 0) -> Roster:
+    roster = Roster(list_max)
+    for peer_id in peer_ids:
+        roster.put(peer(peer_id))
+    return roster
+
+
+def listed(frame: bytes) -> list[str]:
+    """Return the ids in a `peers` frame."""
+    message = json.loads(frame)
+    assert message.keys() == {"type", "data"}
+    assert message["type"] == "peers"
+    for entry in message["data"]:
+        assert entry.keys() == {"id", "name", "user_agent"}
+        assert all(isinstance(text, str) for text in entry.values())
+    return [entry["id"] for entry in message["data"]]
+
+
+def all_see(roster: Roster, *peer_ids: str) -> bool:
+    """Tell whether every peer of a roster is shown exactly these."""
+    return all(shown == list(peer_ids) for shown in lists(roster).values())
+
+
+def lists(roster: Roster) -> dict[str, list[str]]:
+    """Return whom each peer is shown; one peer's list is the one made for all."""
+    shown = {peer.id: listed(frame) for peer, frame in roster.lists()}
+    assert shown == {peer.id: listed(roster.list_for(peer)) for peer in roster}
+    return shown
+
+
+def test_an_empty_roster_lists_nobody_to_nobody() -> None:
+    roster = roster_of()
+    assert (len(roster), list(roster), lists(roster)) == (0, [], {})
+
+
+def test_the_list_is_the_same_for_all_and_holds_oneself() -> None:
+    roster = roster_of("2", "1", "3")
+    assert all_see(roster, "2", "1", "3")
+
+
+def test_the_list_on_the_wire() -> None:
+    roster = Roster(0)
+    roster.put(Peer("1", "Ann", "ios", "", PeerAddress("node-1", 1)))
+    (frame,) = [frame for _, frame in roster.lists()]
+    assert frame == (b'{"type":"peers","data":[{"id":"1","name":"Ann","user_agent":"ios"}]}')
+
+
+def test_the_order_is_that_of_joining_and_a_new_name_does_not_change_it() -> None:
+    roster = roster_of("2", "1", "3")
+    second = roster.get("2")
+    assert second is not None
+    second.name = "Bob"
+    roster.put(second)
+    assert lists(roster)["3"] == ["2", "1", "3"]
+    assert b'"name":"Bob"' in roster.list_for(second)
+
+
+def test_who_comes_back_stands_last() -> None:
+    roster = roster_of("2", "1", "3")
+    second = roster.get("2")
+    assert second is not None
+    roster.remove(second)
+    assert all_see(roster, "1", "3")
+    roster.put(second)
+    assert lists(roster)["1"] == ["1", "3", "2"]
+
+
+def test_peers_are_found_by_id() -> None:
+    roster = roster_of("1")
+    assert [each.id for each in roster] == ["1"]
+    assert roster.get("1") is next(iter(roster))
+    assert roster.get("2") is None
+
+
+def test_a_roster_may_change_while_it_is_walked() -> None:
+    roster = roster_of("1", "2", "3")
+    for each in roster:
+        roster.remove(each)
+    assert len(roster) == 0
+
+
+@pytest.mark.parametrize("list_max", [0, 4, 5])
+def test_a_list_that_is_not_too_long_is_whole(list_max: int) -> None:
+    roster = roster_of("1", "2", "3", "4", list_max=list_max)
+    assert all_see(roster, "1", "2", "3", "4")
+
+
+def test_of_a_long_list_the_first_are_shown_and_always_oneself() -> None:
+    assert lists(roster_of("1", "2", "3", "4", "5", list_max=3)) == {
+        "1": ["1", "2", "3"],
+        "2": ["1", "2", "3"],
+        "3": ["1", "2", "3"],
+        "4": ["1", "2", "4"],
+        "5": ["1", "2", "5"],
+    }
+
+
+def test_a_list_of_one_shows_oneself() -> None:
+    assert lists(roster_of("1", "2", "3", list_max=1)) == {"1": ["1"], "2": ["2"], "3": ["3"]}
+
+
+def test_a_list_becomes_whole_again() -> None:
+    roster = roster_of("1", "2", "3", list_max=2)
+    first = roster.get("1")
+    assert first is not None
+    roster.remove(first)
+    assert lists(roster) == {"2": ["2", "3"], "3": ["2", "3"]}
+
+
+def test_scopes_do_not_see_each_other() -> None:
+    presence = Presence(0)
+    here, there = peer("1"), peer("1", scope="room")
+    presence.put(here)
+    presence.put(there)
+    assert presence.find("", "1") is here
+    assert presence.find("room", "1") is there
+    assert presence.find("elsewhere", "1") is None
+    assert list(presence.roster("room")) == [there]
+    assert list(presence) == ["", "room"]
+
+
+def test_an_empty_scope_is_not_kept() -> None:
+    presence = Presence(0)
+    one, two = peer("1", scope="room"), peer("2", scope="room")
+    presence.put(one)
+    presence.put(two)
+    presence.remove(one)
+    assert list(presence) == ["room"]
+    presence.remove(two)
+    assert list(presence) == []
+    assert presence.find("room", "1") is None
+    assert list(presence.roster("room")) == []
+    assert list(presence) == []
+
+
+def test_a_changed_name_is_shown() -> None:
+    presence = Presence(0)
+    one = peer("1", "Ann")
+    presence.put(one)
+    one.name = "Anna"
+    presence.put(one)
+    assert len(presence.roster("")) == 1
+    assert presence.roster("").list_for(one) == (
+        b'{"type":"peers","data":[{"id":"1","name":"Anna","user_agent":""}]}'
+    )
+
+
+def test_the_limit_holds_in_every_scope() -> None:
+    presence = Presence(2)
+    peers = [peer(peer_id, scope=scope) for scope in ("", "room") for peer_id in "123"]
+    for each in peers:
+        presence.put(each)
+    for scope in presence:
+        assert lists(presence.roster(scope))["3"] == ["1", "3"]

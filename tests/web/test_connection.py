@@ -1,0 +1,99 @@
+"""One connection over a real socket: liveness, limits, what a slow or silent client gets."""
+
+import asyncio
+import json
+
+from tests.web.conftest import Serve
+from tests.wire import (
+    PING,
+    PONG,
+    TEXT,
+    WireClient,
+    encode_frame,
+)
+
+
+async def test_heartbeat_comes_unasked_and_needs_no_reply(serve: Serve) -> None:
+    server = await serve(signaling={"heartbeat_s": 0.05, "ping_s": 0})
+    async with await WireClient.connect(server.port) as client:
+        assert [await client.read_frame() for _ in range(3)] == [(TEXT, b"{}")] * 3
+
+
+async def test_ping_is_answered_and_asked(serve: Serve) -> None:
+    server = await serve(signaling={"heartbeat_s": 0, "ping_s": 0.2})
+    async with await WireClient.connect(server.port) as client:
+        await client.send_raw(encode_frame(PING, b"here?"))
+        frames = [await client.read_frame(), await client.read_frame()]
+        assert (PONG, b"here?") in frames
+        assert PING in {opcode for opcode, _ in frames}
+
+
+async def test_client_that_answers_no_ping_is_dropped(serve: Serve) -> None:
+    server = await serve(signaling={"heartbeat_s": 0, "ping_s": 0.1})
+    async with (
+        await WireClient.connect(server.port) as silent,
+        await WireClient.connect(server.port) as alive,
+    ):
+        await alive.register("alive")
+        await silent.send("new", {"id": "silent"})
+        await silent.read_unanswered()
+        seen = [{peer["id"] for peer in await alive.read_type("peers")} for _ in range(2)]
+        assert seen == [{"alive", "silent"}, {"alive"}]
+
+
+async def test_half_a_frame_then_silence_is_dropped(serve: Serve) -> None:
+    server = await serve(signaling={"heartbeat_s": 0, "ping_s": 0.1})
+    async with await WireClient.connect(server.port) as client:
+        await client.send_raw(encode_frame(TEXT, b'{"type":"new"}')[:7])
+        await client.read_unanswered()
+
+
+async def test_no_hello_in_time(serve: Serve) -> None:
+    server = await serve(signaling={"hello_timeout_s": 0.1})
+    async with (
+        await WireClient.connect(server.port) as registered,
+        await WireClient.connect(server.port) as idle,
+    ):
+        await registered.register("registered")
+        assert (await idle.read_until_closed()).code == 4408
+        assert await registered.settled() == []
+
+
+async def test_peer_that_left_is_not_closed_for_want_of_a_hello(serve: Serve) -> None:
+    server = await serve(signaling={"hello_timeout_s": 0.2, "heartbeat_s": 0.05})
+    async with await WireClient.connect(server.port) as client:
+        await client.register("1")
+        await client.send("leave", None)
+        heartbeats = 0
+        while heartbeats < 8:
+            heartbeats += await client.read_text() == "{}"
+        assert await client.settled() == []
+
+
+async def test_above_the_rate_reading_pauses_and_nothing_is_lost(serve: Serve) -> None:
+    server = await serve(signaling={"messages_per_s": 200})
+    async with await WireClient.connect(server.port) as client:
+        frames = [json.dumps({"type": "keepalive", "data": {"n": n}}) for n in range(1500)]
+        wire = b"".join(encode_frame(TEXT, frame.encode()) for frame in frames)
+        sending = asyncio.ensure_future(client.send_raw(wire))
+        echoed = [await client.read_text() for _ in range(len(frames))]
+        await sending
+        assert [each for each in echoed if each != "{}"] == frames[: len(echoed)]
+
+
+async def test_reader_that_never_reads_is_told_and_dropped(serve: Serve) -> None:
+    server = await serve(signaling={"send_queue_bytes": 100_000, "messages_per_s": 0})
+    async with (
+        await WireClient.connect(server.port) as sleeper,
+        await WireClient.connect(server.port) as ann,
+    ):
+        await sleeper.register("sleeper")
+        await ann.register("ann")
+        filler = "x" * 50_000
+        while len(server.hub) > 1:
+            await ann.send("candidate", {"to": "sleeper", "session_id": "s", "filler": filler})
+            await ann.settled()
+        assert server.hub.counters["closed.too-slow"] == 1
+        assert [peer.id for peer in server.hub.peers()] == ["ann"]
+        closed = await sleeper.read_until_closed()
+        assert closed.code in {None, 4008}

@@ -1,0 +1,126 @@
+"""Signing in over real sockets: `new`, the list of peers, ids that two clients want."""
+
+import asyncio
+from typing import Any
+
+from tests.web.conftest import Serve
+from tests.wire import (
+    WireClient,
+)
+
+
+def error(request: str, reason: str, code: str) -> dict[str, Any]:
+    return {"type": "error", "data": {"request": request, "reason": reason, "code": code}}
+
+
+async def test_new_announces_to_everyone_concerned(serve: Serve) -> None:
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as ann,
+        await WireClient.connect(server.port) as ben,
+    ):
+        first = {"id": "1", "name": "Ann", "user_agent": "flutter"}
+        assert await ann.register("1", name="Ann", user_agent="flutter") == [first]
+        second = {"id": "2", "name": "", "user_agent": ""}
+        assert await ben.register("2", name=None, user_agent=None) == [first, second]
+        assert await ann.read_type("peers") == [first, second]
+
+
+async def test_long_labels_are_cut_and_ids_may_be_any_text(serve: Serve) -> None:
+    server = await serve()
+    async with await WireClient.connect(server.port) as client:
+        peer_id = "\U0001f469\u200d\U0001f52c \u00a0"
+        peers = await client.register(peer_id, name="n" * 1000, user_agent="u" * 1000)
+        assert peers == [{"id": peer_id, "name": "n" * 256, "user_agent": "u" * 256}]
+
+
+async def test_second_new_updates_the_entry(serve: Serve) -> None:
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as ann,
+        await WireClient.connect(server.port) as ben,
+    ):
+        await ann.register("1")
+        await ben.register("2")
+        await ann.read_type("peers")
+        await ann.send("new", {"id": "1", "name": "Anna", "user_agent": "x"})
+        for client in (ann, ben):
+            assert (await client.read_type("peers"))[0]["name"] == "Anna"
+        await ann.send("new", {"id": "3", "name": "Anna"})
+        answer = await ann.read()
+        assert answer["data"]["code"] == "already-registered"
+        assert await ben.settled() == []
+
+
+async def test_leave_keeps_the_socket(serve: Serve) -> None:
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as ann,
+        await WireClient.connect(server.port) as ben,
+    ):
+        await ann.register("1")
+        await ben.register("2")
+        await ann.send("leave", "anything")
+        await ann.send("offer", {"to": "2", "session_id": "1-2"})
+        messages = await ann.settled()
+        assert [each["type"] for each in messages] == ["peers", "error"]
+        assert messages[-1]["data"]["code"] == "not-registered"
+        assert [peer["id"] for peer in await ben.read_type("peers")] == ["2"]
+        assert [peer["id"] for peer in await ann.register("1")] == ["2", "1"]
+
+
+async def test_id_in_use_is_refused_while_its_holder_answers(serve: Serve) -> None:
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as holder,
+        await WireClient.connect(server.port) as newcomer,
+    ):
+        await holder.register("1")
+        answering = asyncio.ensure_future(holder.read_until_closed())
+        await newcomer.send("new", {"id": "1", "name": "impostor"})
+        assert await newcomer.read() == error("new", "Peer id [1] is in use.", "id-in-use")
+        assert (await newcomer.read_until_closed()).code == 4409
+        assert [peer.name for peer in server.hub.peers()] == ["peer 1"]
+        answering.cancel()
+
+
+async def test_id_of_a_dead_holder_is_taken_over(serve: Serve) -> None:
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as holder,
+        await WireClient.connect(server.port) as newcomer,
+    ):
+        await holder.register("1")
+        peers = await newcomer.register("1", name="returned")
+        assert [peer["name"] for peer in peers] == ["returned"]
+        assert (await holder.read_until_closed()).code == 4001
+
+
+async def test_reject_asks_nobody(serve: Serve) -> None:
+    server = await serve(signaling={"on_duplicate_id": "reject"})
+    async with (
+        await WireClient.connect(server.port) as holder,
+        await WireClient.connect(server.port) as newcomer,
+    ):
+        await holder.register("1")
+        await newcomer.send("new", {"id": "1"})
+        assert (await newcomer.read_until_closed()).code == 4409
+        assert await holder.settled() == []
+
+
+async def test_many_claim_one_id_and_one_gets_it(serve: Serve) -> None:
+    server = await serve()
+    clients = [await WireClient.connect(server.port) for _ in range(8)]
+    for client in clients:
+        await client.send("new", {"id": "1"})
+    reading = [asyncio.ensure_future(client.read_until_closed()) for client in clients]
+    refused: list[int | None] = []
+    for finished in asyncio.as_completed(reading):
+        refused.append((await finished).code)
+        if len(refused) == len(clients) - 1:
+            break
+    assert refused == [4409] * 7
+    assert server.hub.signaling.peer_count == 1
+    for client in clients:
+        await client.drop()
+    await asyncio.gather(*reading)

@@ -1,0 +1,26 @@
+"""The configuration: a file and environment variables become frozen, typed values.
+
+`Draft` reads and checks in steps, so that plugins can bring their own sections;
+`load` does it in one go. Every problem is reported at once, as a `ConfigError`.
+"""
+
+from .address import IPAddress, IPNetwork, PortRange, PublicAddress
+from .draft import Draft, load
+from .model import Admin, Config, General, Plugins, Signaling, Turn
+from .specification import marks
+
+__all__ = [
+    "Admin",
+    "Config",
+    "Draft",
+    "General",
+    "IPAddress",
+    "IPNetwork",
+    "Plugins",
+    "PortRange",
+    "PublicAddress",
+    "Signaling",
+    "Turn",
+    "load",
+    "marks",
+]

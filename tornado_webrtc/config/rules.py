@@ -1,0 +1,207 @@
+"""Rules that no single value can break: files that must exist, values that must fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from itertools import combinations
+from pathlib import Path
+
+from tornado_webrtc.paths import www_dir
+
+from .address import IPAddress
+from .checks import items
+from .location import candidates, file_mode, is_folder
+from .model import Admin, General, Plugins, Signaling, Turn
+from .report import Report
+from .scanner import Key
+from .source import Source
+
+__all__ = ["Rules"]
+
+MIN_SECRET_LENGTH = 16
+MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path has 108 bytes, the last one is zero
+_OTHER_USERS = 0o077
+_CERT_HINT = (
+    "`tornado-webrtc cert make` makes a certificate to try things out with;"
+    " leave cert and key empty for plain HTTP, behind a proxy for example."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Judges sections whose single values are right.
+
+    Attributes:
+        source: What was written.
+        report: Takes problems and warnings.
+    """
+
+    source: Source
+    report: Report
+
+    def html_root(self, written: Path | None) -> Path:
+        """Choose the folder of static files: the packaged page if there is no other."""
+        if written and not is_folder(written):
+            missing = self._missing(("general", "html_root"), "folder")
+            self.report.warn(
+                ("general", "html_root"), f"{missing}; the packaged page is served instead"
+            )
+        return written if written and is_folder(written) else www_dir()
+
+    def state_dir(self, written: Path | None, from_service_manager: str) -> Path:
+        """Choose the folder of the server's own files; it need not exist yet.
+
+        Args:
+            written: The setting.
+            from_service_manager: `$STATE_DIRECTORY` (systemd.exec(5)): paths between colons.
+
+        Returns:
+            The setting; else the first of those paths; else `state` beside the file.
+        """
+        given = from_service_manager.partition(":")[0]
+        beside = self.source.path.parent if self.source.path else Path()
+        chosen = written or (Path(given) if given else beside / "state")
+        if file_mode(chosen) is not None:
+            self.report.problem(("general", "state_dir"), f"{chosen} is a file; a folder is needed")
+        return chosen
+
+    def plugins(self, plugins: Plugins) -> Plugins:
+        """Plugin folders exist, and no plugin is wanted and unwanted at once.
+
+        Args:
+            plugins: The section.
+
+        Returns:
+            The section with the folders that exist.
+        """
+        key = ("plugins", "path")
+        written = () if self._is_wrong(*key) else items(self.source.text(key))
+        for text, folder in zip(written, plugins.path, strict=True):
+            if not is_folder(folder):
+                self.report.problem(key, self._nothing_at(text, "folder"))
+        for name in sorted({*plugins.required} & {*plugins.disabled}):
+            self.report.problem(("plugins", "required"), f"{name} is required and disabled")
+        for name in sorted({*plugins.enabled} & {*plugins.disabled}):
+            message = f"{name} is enabled and disabled; it will not run"
+            self.report.warn(("plugins", "disabled"), message)
+        return replace(plugins, path=tuple(filter(is_folder, plugins.path)))
+
+    def judge(self, general: General, signaling: Signaling, turn: Turn, admin: Admin) -> None:
+        """Apply the rules about everything but plugins."""
+        self._certificate(general)
+        self._ports(general, turn)
+        self._queue(signaling)
+        self._reach(general, turn)
+        self._secrets(turn)
+        self._socket(admin)
+
+    def _certificate(self, general: General) -> None:
+        for name, path, other in (
+            ("cert", general.cert, "key"),
+            ("key", general.key, "cert"),
+        ):
+            missing_other = path and not getattr(general, other)
+            if missing_other and not self._is_wrong("general", other):
+                message = f"{name} is set, {other} is not; both are needed for TLS"
+                self.report.problem(("general", name), message, _CERT_HINT)
+            if path and file_mode(path) is None:
+                missing = self._missing(("general", name), "file")
+                self.report.problem(("general", name), missing, _CERT_HINT)
+
+    def _ports(self, general: General, turn: Turn) -> None:
+        tls = ("turn", "port_tls")
+        if turn.port_tls is not None and not (general.cert or self._is_wrong("general", "cert")):
+            self.report.problem(tls, "general.cert and general.key are needed for it", _CERT_HINT)
+        listeners: list[tuple[Key, int | None, Sequence[str]]] = [
+            (("general", "port"), general.port, general.bind),
+            (("turn", "port_tcp"), turn.port_tcp, turn.bind),
+            (tls, turn.port_tls, turn.bind),
+        ]
+        for (first, port, bind), (second, other_port, other_bind) in combinations(listeners, 2):
+            both_right = not (self._is_wrong(*first) or self._is_wrong(*second))
+            if port and port == other_port and both_right and _overlap(bind, other_bind):
+                blamed, taken_by = (second, first) if self.source.text(second) else (first, second)
+                message = f"TCP port {port} is that of {'.'.join(taken_by)} on the same address"
+                self.report.problem(blamed, message, "Change one of the two.")
+
+    def _queue(self, signaling: Signaling) -> None:
+        keys = [("signaling", name) for name in ("send_queue_bytes", "max_message_bytes")]
+        if any(self._is_wrong(*key) for key in keys):
+            return
+        if signaling.send_queue_bytes < signaling.max_message_bytes:
+            blamed = next((key for key in keys if self.source.text(key)), keys[0])
+            message = (
+                f"send_queue_bytes ({signaling.send_queue_bytes}) is smaller than"
+                f" max_message_bytes ({signaling.max_message_bytes}):"
+                " the largest message would not fit into the queue"
+            )
+            self.report.problem(blamed, message)
+
+    def _reach(self, general: General, turn: Turn) -> None:
+        for address in turn.public_ip:
+            public = address.public
+            self._warn_about_reach(("turn", "public_ip"), str(public), _as_ip(str(public)))
+        if general.cert and general.domain:
+            self._warn_about_reach(("general", "domain"), general.domain, _as_ip(general.domain))
+
+    def _warn_about_reach(self, key: Key, text: str, address: IPAddress | None) -> None:
+        if text == "localhost" or (address and address.is_loopback):
+            self.report.warn(
+                key, f"clients are told to connect to {text}, which leads each client to itself"
+            )
+        elif address and not address.is_global:
+            self.report.warn(
+                key,
+                f"clients are told to connect to {text}, a private or reserved address:"
+                " nobody outside its network can reach it",
+            )
+
+    def _secrets(self, turn: Turn) -> None:
+        if any(len(secret) < MIN_SECRET_LENGTH for secret in turn.secret):
+            message = f"a secret of fewer than {MIN_SECRET_LENGTH} characters can be guessed"
+            self.report.warn(("turn", "secret"), message)
+        for name, path in (("secret_file", turn.secret_file), ("users_file", turn.users_file)):
+            mode = file_mode(path) if path else 0
+            if mode is None:
+                self.report.problem(("turn", name), self._missing(("turn", name), "file"))
+            elif mode & _OTHER_USERS:
+                message = f"other users of this machine can use {path} (mode {mode:04o})"
+                self.report.warn(("turn", name), message, f"chmod 600 {path}")
+
+    def _socket(self, admin: Admin) -> None:
+        if admin.socket and len(str(admin.socket).encode()) > MAX_SOCKET_PATH_BYTES:
+            message = f"a socket's path has at most {MAX_SOCKET_PATH_BYTES} bytes; this is longer"
+            self.report.problem(("admin", "socket"), message)
+
+    def _is_wrong(self, *key: str) -> bool:
+        """Tell whether the value is a default only because what was written is wrong."""
+        return self.report.is_wrong(*key)
+
+    def _missing(self, key: Key, kind: str) -> str:
+        return self._nothing_at("".join(items(self.source.text(key))), kind)
+
+    def _nothing_at(self, text: str, kind: str) -> str:
+        first, *second = candidates(text, self.source.path)
+        elsewhere = f", nor {second[0]} in the working directory" if second else ""
+        return f"there is no {kind} {first}{elsewhere}"
+
+
+def _overlap(bind: Iterable[str], other: Sequence[str]) -> bool:
+    return any(_same(one, two) or _same(two, one) for one in bind for two in other)
+
+
+def _same(one: str, two: str) -> bool:
+    """Tell whether a listener on the first address also takes connections to the second."""
+    address, other = _as_ip(one), _as_ip(two)
+    if address is None or not address.is_unspecified:
+        return one == two
+    return other is None or address.version == other.version
+
+
+def _as_ip(text: str) -> IPAddress | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,377 @@
+"""What hooks are asked and answer, and how the server asks them.
+
+Plugins import the request and answer types from here. `Hooks` walks the
+implementations itself: pluggy's own call asks the plugin registered last first
+and takes any coroutine for an answer, both wrong for a server that decides who
+may do what. A plugin that raises, hangs or answers nonsense is logged by name;
+it never takes the server down and never lets anybody in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tornado_webrtc.errors import PluginError
+from tornado_webrtc.isolation import Isolation, discard
+from tornado_webrtc.request import (
+    AuthRequest,
+    CallRequest,
+    Denied,
+    IceRequest,
+    IceServer,
+    Identity,
+    JoinRequest,
+    Message,
+    MessageHandler,
+    PluginContext,
+    Refused,
+    ScopeRequest,
+)
+
+if TYPE_CHECKING:
+    import pluggy
+
+__all__ = [
+    "AuthRequest",
+    "CallRequest",
+    "Denied",
+    "Hooks",
+    "IceRequest",
+    "IceServer",
+    "Identity",
+    "JoinRequest",
+    "Message",
+    "MessageHandler",
+    "PluginContext",
+    "Refused",
+    "ScopeRequest",
+]
+
+
+class Hooks:
+    """Asks the plugins of one server.
+
+    Whatever the kind of hook, implementations marked ``tryfirst`` are asked
+    first and those marked ``trylast`` last, each in the order in which the
+    plugins were registered. An implementation may return an awaitable where
+    the method below is asynchronous, and in `notify`; it then has `timeout_s`.
+    """
+
+    def __init__(self, manager: pluggy.PluginManager, *, timeout_s: float = 5.0) -> None:
+        self._manager = manager
+        self._isolation = Isolation(timeout_s)
+        self._known: dict[str, tuple[list[pluggy.HookImpl], list[_Implementation]]] = {}
+
+    def implemented(self, name: str) -> bool:
+        """Tell whether any plugin implements a hook, so that callers can save the arguments."""
+        return bool(self._registered(name))
+
+    async def lookup(self, name: str, /, *, strict: bool = False, **arguments: Any) -> Any | None:
+        """Ask one plugin after the other until one has an answer.
+
+        Args:
+            name: The hook.
+            strict: Whether a plugin that fails ends the search. Without it,
+                the next one is asked.
+            **arguments: What the hook's specification lists.
+
+        Returns:
+            The first answer that is not None, or None.
+
+        Raises:
+            PluginError: A plugin failed and `strict` is set; already logged.
+        """
+        for implementation in self._implementations(name):
+            try:
+                answer = await self._ask(implementation, arguments)
+                if answer is not None:
+                    return self._checked(implementation, answer, _ANSWERS[name])
+            except PluginError:
+                if strict:
+                    raise
+        return None
+
+    async def permit(self, name: str, /, **arguments: Any) -> Denied | None:
+        """Ask every plugin for an objection, until one has any.
+
+        Args:
+            name: The hook.
+            **arguments: What the hook's specification lists.
+
+        Returns:
+            None if nobody objects. A plugin objects with False or `Denied`; one
+            that raises, hangs or answers anything but None or True besides denies
+            as well, with the code ``plugin-failed``.
+        """
+        for implementation in self._implementations(name):
+            try:
+                answer = await self._ask(implementation, arguments)
+                verdict = self._checked(implementation, answer, _VERDICT)
+            except PluginError:
+                return _UNDECIDED
+            if verdict is False:
+                return _NOT_ALLOWED
+            if isinstance(verdict, Denied):
+                return verdict
+        return None
+
+    def notify(self, name: str, /, **arguments: Any) -> None:
+        """Tell every plugin; results are ignored and failures only logged.
+
+        Asynchronous implementations run on as tasks of their own: `settle` waits
+        for them.
+
+        Args:
+            name: The hook.
+            **arguments: What the hook's specification lists.
+        """
+        for implementation in self._implementations(name):
+            try:
+                result = self._call(implementation, arguments)
+                if inspect.isawaitable(result):
+                    self._isolation.wait_later(implementation.plugin, name, result)
+            except PluginError:
+                continue
+
+    async def settle(self) -> None:
+        """Wait until asynchronous notifications have finished or timed out."""
+        await self._isolation.settle()
+
+    def collect(
+        self,
+        name: str,
+        /,
+        *,
+        on_failure: Callable[[PluginError], None] | None = None,
+        **arguments: Any,
+    ) -> list[tuple[str, Any]]:
+        """Ask every plugin what it contributes.
+
+        Args:
+            name: The hook; its implementations may not be asynchronous.
+            on_failure: Is told of a plugin that failed, instead of an exception.
+            **arguments: What the hook's specification lists.
+
+        Returns:
+            Pairs of plugin name and contribution, without those that are None.
+
+        Raises:
+            PluginError: A plugin failed and nobody is told; already logged.
+        """
+        found = []
+        for implementation in self._implementations(name):
+            try:
+                contribution = self._contribution(implementation, arguments)
+            except PluginError as error:
+                if on_failure is None:
+                    raise
+                on_failure(error)
+                continue
+            if contribution is not None:
+                found.append((implementation.plugin, contribution))
+        return found
+
+    async def ask_plugin(
+        self, plugin: str, name: str, /, *, timeout_s: float | None = None, **arguments: Any
+    ) -> None:
+        """Call what one plugin implements of a life cycle hook, and wait for it.
+
+        Args:
+            plugin: The plugin's name.
+            name: The hook.
+            timeout_s: Another time-out than the usual one.
+            **arguments: What the hook's specification lists.
+
+        Raises:
+            PluginError: It failed; already logged.
+        """
+        for implementation in self._implementations(name):
+            if implementation.plugin == plugin:
+                await self._ask(implementation, arguments, timeout_s)
+
+    async def run(self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any) -> Any:
+        """Call a function that a plugin contributed, such as a message type's handler.
+
+        Args:
+            plugin: The plugin's name, as `collect` gave it.
+            what: What the function is, for the log: ``the handler of dnd``.
+            function: The plugin's function, asynchronous or not.
+            *args: What it is called with.
+
+        Returns:
+            What it returned.
+
+        Raises:
+            PluginError: It raised or hung; already logged by the plugin's name.
+        """
+        result = self._isolation.call(plugin, what, function, *args)
+        if not inspect.isawaitable(result):
+            return result
+        return await self._isolation.wait(plugin, what, result)
+
+    def _registered(self, name: str) -> list[pluggy.HookImpl]:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, name)
+        return caller.get_hookimpls()
+
+    def _implementations(self, name: str) -> list[_Implementation]:
+        """Return a hook's implementations in order; sorted anew after every change."""
+        registered = self._registered(name)
+        if not registered:
+            return []
+        known = self._known.get(name)
+        if known is None or known[0] != registered:
+            known = registered, _in_order(self._manager, name, registered)
+            self._known[name] = known
+        return known[1]
+
+    def _call(self, implementation: _Implementation, arguments: Mapping[str, Any]) -> Any:
+        return self._isolation.call(
+            implementation.plugin,
+            implementation.hook,
+            implementation.function,
+            *[arguments[name] for name in implementation.required],
+            **{name: arguments[name] for name in implementation.optional},
+        )
+
+    async def _ask(
+        self,
+        implementation: _Implementation,
+        arguments: Mapping[str, Any],
+        timeout_s: float | None = None,
+    ) -> Any:
+        result = self._call(implementation, arguments)
+        if not inspect.isawaitable(result):
+            return result
+        return await self._isolation.wait(
+            implementation.plugin, implementation.hook, result, timeout_s
+        )
+
+    def _contribution(self, implementation: _Implementation, arguments: Mapping[str, Any]) -> Any:
+        contribution = self._call(implementation, arguments)
+        if inspect.isawaitable(contribution):
+            discard(contribution)
+            reason = "is asynchronous, which this hook must not be"
+            raise self._isolation.failure(implementation.plugin, implementation.hook, reason)
+        if contribution is None:
+            return None
+        return self._checked(implementation, contribution, _CONTRIBUTIONS[implementation.hook])
+
+    def _checked(self, implementation: _Implementation, result: Any, expected: _Expected) -> Any:
+        """Refuse a result of the wrong type; its value is not logged, it may be a secret."""
+        description, fits = expected
+        if fits(result):
+            return result
+        reason = f"returned a {type(result).__name__}, but has to return {description}"
+        raise self._isolation.failure(implementation.plugin, implementation.hook, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Implementation:
+    """One plugin's function for one hook, and the arguments that it wants."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+_Expected = tuple[str, Callable[[Any], bool]]
+"""What a hook returns: in words, and a function that tells."""
+
+_UNDECIDED = Denied("a rule of this server could not be checked", "plugin-failed")
+_NOT_ALLOWED = Denied("not allowed")
+
+
+def _in_order(
+    manager: pluggy.PluginManager, hook: str, registered: Sequence[pluggy.HookImpl]
+) -> list[_Implementation]:
+    """Sort implementations: tryfirst, others, trylast; each as the plugins were registered."""
+    plugins = [plugin for plugin, _ in manager.list_name_plugin()]
+
+    def key(implementation: pluggy.HookImpl) -> tuple[int, int]:
+        rank = 0 if implementation.tryfirst else 2 if implementation.trylast else 1
+        return rank, plugins.index(implementation.plugin_name)
+
+    specified = getattr(manager.hook, hook).spec.argnames
+    return [_implementation(hook, each, specified) for each in sorted(registered, key=key)]
+
+
+def _implementation(
+    hook: str, registered: pluggy.HookImpl, specified: Sequence[str]
+) -> _Implementation:
+    if registered.wrapper or registered.hookwrapper:
+        reason = f"{hook} is a hook wrapper; those are not supported"
+        raise PluginError(registered.plugin_name, reason)
+    return _Implementation(
+        registered.plugin_name,
+        hook,
+        registered.function,
+        tuple(registered.argnames),
+        tuple(name for name in registered.kwargnames if name in specified),
+    )
+
+
+def _is_verdict(result: Any) -> bool:
+    return result is None or isinstance(result, bool | Denied)
+
+
+def _is_sequence(result: Any) -> bool:
+    return isinstance(result, list | tuple)
+
+
+def _is_rule(result: Any) -> bool:
+    """Tell whether something is ``(pattern, handler class[, arguments])``."""
+    if not _is_sequence(result) or len(result) not in {2, 3} or not isinstance(result[0], str):
+        return False
+    try:
+        re.compile(result[0])
+    except re.error:
+        return False
+    return inspect.isclass(result[1])
+
+
+def _is_protocol(result: Any) -> bool:
+    return callable(getattr(result, "claims", None)) and callable(getattr(result, "handle", None))
+
+
+def _is_handler_table(result: Any) -> bool:
+    return isinstance(result, Mapping) and all(
+        isinstance(name, str) and callable(handler) for name, handler in result.items()
+    )
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda result: _is_sequence(result) and all(map(fits, result))
+
+
+_VERDICT: _Expected = ("None, True, False or Denied", _is_verdict)
+
+_ANSWERS: dict[str, _Expected] = {
+    "authenticate": (
+        "Identity, Refused or None",
+        lambda result: isinstance(result, Identity | Refused),
+    ),
+    "scope_for": ("a string or None", lambda result: isinstance(result, str)),
+    "ice_servers": (
+        "a list of IceServer or None",
+        _list_of(lambda each: isinstance(each, IceServer)),
+    ),
+}
+
+_CONTRIBUTIONS: dict[str, _Expected] = {
+    "http_handlers": (
+        "a list of (pattern, handler class) or (pattern, handler class, arguments)",
+        _list_of(_is_rule),
+    ),
+    "stream_protocols": ("a list of StreamProtocol", _list_of(_is_protocol)),
+    "message_types": ("a dictionary from type to function", _is_handler_table),
+    "cli_commands": (
+        "a list of click commands",
+        _list_of(lambda each: isinstance(getattr(each, "name", None), str)),
+    ),
+}

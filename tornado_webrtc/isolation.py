@@ -1,0 +1,222 @@
+"""Runs one function of a plugin so that its failure stays its own.
+
+Whatever a plugin's function raises, however long it takes, the caller gets a
+result or a `PluginError`, and the log says which plugin it was: in full once,
+then at most once a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado_webrtc.errors import PluginError
+
+__all__ = ["BLOCKED_S", "REPEAT_S", "Isolation", "plugin_logger"]
+
+BLOCKED_S = 0.1
+"""A synchronous function that takes longer than this is complained about."""
+
+REPEAT_S = 60.0
+"""The same failure is logged again after this time at the earliest."""
+
+_FAILURES = (Exception, asyncio.CancelledError, SystemExit)
+
+
+def plugin_logger(plugin: str) -> logging.Logger:
+    """Return the logger of a plugin, for what it logs and for what is logged about it."""
+    return logging.getLogger(f"tornado_webrtc.plugins.{plugin}")
+
+
+class Isolation:
+    """Calls plugins' functions for one server.
+
+    A function is named by its plugin and by `what` it is: the name of the hook
+    that it implements, or a few words such as ``the handler of dnd``.
+    """
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._logged: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    def call(
+        self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call a function.
+
+        Args:
+            plugin: The plugin that it belongs to.
+            what: What it is.
+            function: The function. It cannot be interrupted while it blocks.
+            *args: Passed on.
+            **kwargs: Passed on.
+
+        Returns:
+            What it returned, possibly an awaitable for `wait` or `wait_later`.
+
+        Raises:
+            PluginError: It raised; already logged.
+        """
+        began = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        except _FAILURES as error:
+            raise self.raised(plugin, what, error) from error
+        finally:
+            took = time.perf_counter() - began
+            if took > BLOCKED_S:
+                reason = "blocked the whole server; what takes time has to be awaited"
+                self._log(logging.WARNING, (plugin, what, reason), f" ({took:.1f} s)")
+
+    async def wait(
+        self, plugin: str, what: str, awaitable: Awaitable[Any], timeout_s: float | None = None
+    ) -> Any:
+        """Await what a function returned, but not a moment longer than the time-out.
+
+        It runs in a task of its own: not even one that swallows its
+        cancellation can hold up the caller.
+
+        Args:
+            plugin: The plugin that it belongs to.
+            what: What it is.
+            awaitable: A coroutine or future.
+            timeout_s: Another time-out than the usual one.
+
+        Returns:
+            The result.
+
+        Raises:
+            PluginError: It raised or did not finish in time; already logged.
+        """
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        task = asyncio.create_task(_outcome(awaitable), name=f"plugin {plugin}: {what}")
+        try:
+            await asyncio.wait({task}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            self._abandon(task)
+            raise
+        if not task.done():
+            self._abandon(task)
+            raise self.failure(plugin, what, f"did not finish within {timeout_s:g} s")
+        if task.cancelled():
+            raise self.failure(plugin, what, "was cancelled from within")
+        if (error := task.exception()) is not None:
+            raise self.raised(plugin, what, error) from error
+        return task.result()
+
+    def wait_later(self, plugin: str, what: str, awaitable: Awaitable[Any]) -> None:
+        """Await what a function returned in the background; `settle` waits for it.
+
+        Args:
+            plugin: The plugin that it belongs to.
+            what: What it is.
+            awaitable: A coroutine or future, whose result nobody wants.
+
+        Raises:
+            PluginError: No event loop runs; already logged.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            discard(awaitable)
+            reason = "is asynchronous, but no event loop runs"
+            raise self.failure(plugin, what, reason) from None
+        task = loop.create_task(self._swallow(plugin, what, awaitable))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def settle(self) -> None:
+        """Wait until everything in the background has finished or timed out."""
+        while self._background:
+            await asyncio.wait(self._background)
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=self._timeout_s)
+
+    def raised(self, plugin: str, what: str, error: BaseException) -> PluginError:
+        """Log what a plugin raised, and return the exception that says so."""
+        kind = type(error).__name__
+        self._log(logging.ERROR, (plugin, what, f"raised {kind}", _place(error)), error=error)
+        return PluginError(plugin, f"{what} raised {kind}: {error}")
+
+    def failure(self, plugin: str, what: str, reason: str) -> PluginError:
+        """Log another failure than an exception, and return the exception that says so."""
+        self._log(logging.ERROR, (plugin, what, reason))
+        return PluginError(plugin, f"{what} {reason}")
+
+    async def _swallow(self, plugin: str, what: str, awaitable: Awaitable[Any]) -> None:
+        try:
+            await self.wait(plugin, what, awaitable)
+        except PluginError:
+            return
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not log it as lost
+
+    def _log(
+        self,
+        level: int,
+        key: tuple[str, ...],
+        detail: str = "",
+        error: BaseException | None = None,
+    ) -> None:
+        """Write a complaint, or only count it if the same one was written a moment ago.
+
+        Args:
+            level: The logging level.
+            key: Plugin, what, reason and whatever else tells complaints apart.
+            detail: Differs between complaints that are the same otherwise.
+            error: Its traceback is written the first time.
+        """
+        plugin, what, reason = key[:3]
+        now = self._clock()
+        text = f"plugin {plugin}: {what} {reason}{detail}"
+        if (previous := self._logged.get(key)) is None:
+            self._logged[key] = now, 0
+            plugin_logger(plugin).log(level, "%s", text, exc_info=error)
+            return
+        logged_at, unwritten = previous
+        if now - logged_at < REPEAT_S:
+            self._logged[key] = logged_at, unwritten + 1
+            return
+        self._logged[key] = now, 0
+        plugin_logger(plugin).log(
+            level, "%s; %d times since it was last logged", text, unwritten + 1
+        )
+
+
+def discard(awaitable: Awaitable[Any]) -> None:
+    """Let go of an awaitable that nobody will await, without a warning from Python."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
+    elif isinstance(awaitable, asyncio.Future):
+        awaitable.cancel()
+
+
+async def _outcome(awaitable: Awaitable[Any]) -> Any:
+    """Await something; a plugin's ``sys.exit()`` must not end the event loop."""
+    try:
+        return await awaitable
+    except SystemExit as error:
+        raise RuntimeError("it called sys.exit()") from error
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line that raised an exception."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return "" if frame is None else f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"

@@ -1,0 +1,230 @@
+"""What plugins are asked, and what they may answer.
+
+Plugins import all of this from `tornado_webrtc.hooks`. Requests are objects so
+that they can gain fields without breaking a plugin.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from tornado_webrtc.config import Config
+    from tornado_webrtc.signaling import Peer
+
+__all__ = [
+    "AuthRequest",
+    "CallRequest",
+    "Denied",
+    "IceRequest",
+    "IceServer",
+    "Identity",
+    "JoinRequest",
+    "Message",
+    "MessageHandler",
+    "PluginContext",
+    "Refused",
+    "ScopeRequest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody has proved to be.
+
+    Attributes:
+        subject: The account; two connections with one subject belong together.
+        peer_ids: Patterns (as in file names: ``*``, ``?``, ``[a-z]``) of the
+            peer ids that this subject may register.
+    """
+
+    subject: str
+    peer_ids: tuple[str, ...] = ("*",)
+
+    def allows(self, peer_id: str) -> bool:
+        """Tell whether this subject may register a peer id; case matters."""
+        return any(fnmatchcase(peer_id, pattern) for pattern in self.peer_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer of `authenticate` to credentials that are wrong or missing.
+
+    Attributes:
+        reason: A sentence that is sent to the client.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The answer of a permit hook that says no.
+
+    Attributes:
+        reason: A sentence that is sent to the client.
+        code: Machine-readable, kebab-case.
+    """
+
+    reason: str
+    code: str = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRequest:
+    """Somebody who wants in.
+
+    Attributes:
+        kind: ``upgrade`` when a WebSocket opens, ``new`` when a peer registers
+            and no identity was found at the upgrade, ``rest`` for HTTP.
+        token: What the client showed, if anything; never shown in a repr.
+        remote_ip: The client's address, behind trusted proxies the real one.
+        origin: The page that opened the WebSocket, as its browser says.
+        path: The path that was asked for.
+        query: The query's arguments, the last one where a name is repeated.
+        peer_id: The id that is to be registered; None before it is known.
+        headers: The request's headers.
+    """
+
+    kind: Literal["upgrade", "new", "rest"]
+    token: str | None = field(default=None, repr=False)
+    remote_ip: str = ""
+    origin: str | None = None
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    peer_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """A peer that wants to register, already authenticated if anybody asks.
+
+    Attributes:
+        peer_id: The id it wants.
+        name: The name it shows to others.
+        user_agent: What it says about its software.
+        scope: The group of peers that it will see and be seen by.
+        remote_ip: The client's address.
+        identity: Who it proved to be, if a plugin authenticates.
+    """
+
+    peer_id: str
+    name: str
+    user_agent: str
+    scope: str
+    remote_ip: str
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRequest:
+    """A peer whose scope is to be chosen.
+
+    Attributes:
+        peer_id: The id that registers.
+        room: What the client asked for, in ``new`` or in the query.
+        query: The arguments of the WebSocket's URL.
+        identity: Who it proved to be, if a plugin authenticates.
+    """
+
+    peer_id: str
+    room: str | None
+    query: Mapping[str, str]
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """An offer that is about to be forwarded.
+
+    Attributes:
+        caller: The peer that sends the offer.
+        callee: The peer that it is for.
+        session_id: The session's id, chosen by the caller.
+    """
+
+    caller: Peer
+    callee: Peer
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IceRequest:
+    """Somebody who asks which STUN and TURN servers to use.
+
+    Attributes:
+        username: The name the credential is for, if the client gave one.
+        remote_ip: The client's address.
+        host: The name by which the client reached this server.
+    """
+
+    username: str | None
+    remote_ip: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One entry of a list of ICE servers.
+
+    Attributes:
+        urls: ``stun:``, ``turn:`` or ``turns:`` URIs of the same server.
+        needs_credential: Whether a time-limited credential is put beside them.
+    """
+
+    urls: tuple[str, ...]
+    needs_credential: bool
+
+
+class Message(Protocol):
+    """A signaling message, and the ways to answer it."""
+
+    @property
+    def type(self) -> str:
+        """The message type."""
+
+    @property
+    def peer(self) -> Peer:
+        """The sender, registered and verified."""
+
+    @property
+    def data(self) -> Any:
+        """The decoded ``data``: any JSON value. Changing it changes nothing for others."""
+
+    @property
+    def to(self) -> str | None:
+        """The id in ``data.to``, if there is one; not verified."""
+
+    def reply(self, message_type: str, data: object) -> None:
+        """Send a message to the sender."""
+
+    def send(self, peer_id: str, message_type: str, data: object) -> bool:
+        """Send a message to a peer in the sender's scope; False if it is not there."""
+
+    def error(self, reason: str, code: str) -> None:
+        """Answer with an ``error`` for this message."""
+
+
+MessageHandler = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a class `Plugin` is constructed with.
+
+    Attributes:
+        name: The plugin's name, which is also its section's.
+        settings: The section, checked against the plugin's `SETTINGS`.
+        config: The whole configuration, read-only.
+        log: The plugin's own logger, ``tornado_webrtc.plugins.NAME``.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(repr=False)
+    config: Config = field(repr=False)
+    log: logging.Logger

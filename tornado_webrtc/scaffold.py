@@ -1,0 +1,113 @@
+"""`tornado-webrtc init`: a folder with everything a first start needs."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tornado_webrtc.certificate import machine_names, write_certificate
+from tornado_webrtc.errors import ConfigError, Problem
+from tornado_webrtc.paths import conf_dir
+from tornado_webrtc.state import write_file
+
+__all__ = ["Scaffold", "make_folder", "set_keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaffold:
+    """What `make_folder` made.
+
+    Attributes:
+        conf: The configuration file.
+        secret: The file with the TURN secret, mode 0600.
+        cert: The development certificate, None without TLS.
+        key: Its key, mode 0600, None without TLS.
+        names: The names and addresses that the certificate is for.
+    """
+
+    conf: Path
+    secret: Path
+    cert: Path | None
+    key: Path | None
+    names: tuple[str, ...]
+
+
+def make_folder(
+    folder: Path,
+    *,
+    domain: str = "",
+    port: int | None = None,
+    bind: Sequence[str] = (),
+    tls: bool = True,
+) -> Scaffold:
+    """Make a ready configuration with a random secret and a development certificate.
+
+    Args:
+        folder: Made if it is missing; files in it are never overwritten.
+        domain: The public name of the server, if it has one.
+        port: Another port than the default.
+        bind: Other addresses than the default.
+        tls: Whether to make a certificate; without one it is plain HTTP.
+
+    Raises:
+        ConfigError: If the folder has a configuration already, or cannot be written.
+        CertificateError: If the certificate cannot be made.
+    """
+    conf, secret = folder / "server.ini", folder / "secret"
+    cert, key = folder / "certs" / "cert.pem", folder / "certs" / "key.pem"
+    taken = [path for path in (conf, secret, *((cert, key) if tls else ())) if path.exists()]
+    if taken:
+        found = ", ".join(path.name for path in taken)
+        raise ConfigError(
+            [
+                Problem(
+                    str(folder), f"has {found} already", "Nothing was changed; use another folder."
+                )
+            ]
+        )
+    values = {("turn", "secret_file"): "secret"}
+    if tls:
+        values |= {("general", "cert"): "certs/cert.pem", ("general", "key"): "certs/key.pem"}
+    if domain:
+        values["general", "domain"] = domain
+    if port is not None:
+        values["general", "port"] = str(port)
+    if bind:
+        values["general", "bind"] = ", ".join(bind) + ("," if len(bind) == 1 else "")
+    names = tuple(dict.fromkeys([*([domain] if domain else []), *machine_names()]))
+    text = set_keys((conf_dir() / "server.ini").read_text(encoding="utf-8"), values)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if tls:
+            write_certificate(cert, key, names)  # first: it may refuse the domain
+        write_file(secret, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
+        write_file(conf, text.encode(), mode=0o644)
+    except OSError as error:
+        raise ConfigError([Problem(str(folder), f"cannot be written: {error.strerror}")]) from error
+    return Scaffold(conf, secret, cert if tls else None, key if tls else None, names if tls else ())
+
+
+def set_keys(reference: str, values: Mapping[tuple[str, str], str]) -> str:
+    """Give keys of the reference configuration a value, where they stand commented out.
+
+    Args:
+        reference: `conf/server.ini`: each key once, as ``#key = default``.
+        values: By section and key.
+
+    Raises:
+        KeyError: If the reference does not have a key.
+    """
+    section = ""
+    lines = reference.splitlines(keepends=True)
+    missing = dict(values)
+    for number, line in enumerate(lines):
+        if header := re.match(r"\[(\w+)\]", line):
+            section = header[1]
+        elif (entry := re.match(r"#(\w+) =", line)) and (section, entry[1]) in missing:
+            lines[number] = f"{entry[1]} = {missing.pop((section, entry[1]))}\n"
+    if missing:
+        raise KeyError(f"not in the reference configuration: {sorted(missing)}")
+    return "".join(lines)

@@ -1,0 +1,329 @@
+"""One connection: its frames in order, its limits, its liveness, its end.
+
+It knows nothing of WebSockets: a `Transport` carries frames, a `Hub` decides
+what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tornado_webrtc.bucket import TokenBucket
+from tornado_webrtc.hooks import Identity
+from tornado_webrtc.signaling import PeerAddress
+from tornado_webrtc.signaling.message import HEARTBEAT
+from tornado_webrtc.web.outbox import Outbox
+
+if TYPE_CHECKING:
+    from tornado_webrtc.web.hub import Hub
+
+__all__ = ["CloseCode", "Connection", "Handshake", "Transport"]
+
+MAX_WAITING_FRAMES = 64
+"""Frames that wait for their turn before reading pauses."""
+
+MAX_THROTTLED_S = 30.0
+"""Seconds above the message rate after which a connection is closed."""
+
+MAX_CLOSING_S = 2.0
+"""Seconds that a closing connection has to take what waits for it."""
+
+BURST_S = 5.0
+"""Seconds' worth of messages that may come at once."""
+
+log = logging.getLogger(__name__)
+
+
+class CloseCode:
+    """Why a WebSocket was closed (RFC 6455 section 7.4; 4000 and up are this server's)."""
+
+    GOING_AWAY = 1001
+    UNSUPPORTED_DATA = 1003
+    TRY_AGAIN_LATER = 1013
+    REPLACED = 4001
+    TOO_SLOW = 4008
+    NOT_AUTHENTICATED = 4401
+    NOT_ALLOWED = 4403
+    NO_HELLO = 4408
+    ID_IN_USE = 4409
+    TOO_MANY = 4429
+    INTERNAL_ERROR = 4500
+
+
+class Transport(Protocol):
+    """What carries the frames of one connection."""
+
+    def write(self, frame: bytes) -> asyncio.Future[None]:
+        """Send a text frame; the future ends when it has left this process."""
+
+    def ping(self) -> None:
+        """Send a ping. Its answer is reported with `Connection.heard`."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What is known of a client from its upgrade request, as far as hooks may want to know.
+
+    Attributes:
+        remote_ip: The client's address, behind trusted proxies the real one.
+        origin: The page that opened it, as its browser says.
+        path: The path that was asked for.
+        query: The arguments of the URL.
+        headers: The request's headers.
+        token: What the client showed at the upgrade.
+    """
+
+    remote_ip: str
+    origin: str | None = None
+    path: str = "/ws"
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Connection:
+    """One client's connection, registered or not.
+
+    Args:
+        hub: Decides what messages mean; has the configuration and the clock.
+        transport: Carries the frames.
+        address: This connection's, unique.
+        handshake: Where it came from.
+
+    Attributes:
+        identity: Who the client proved to be, if a plugin asked.
+        registered: Whether the client has ever signed in.
+    """
+
+    def __init__(
+        self, hub: Hub, transport: Transport, address: PeerAddress, handshake: Handshake
+    ) -> None:
+        self.address = address
+        self.handshake = handshake
+        self.identity: Identity | None = None
+        self.registered = False
+        self._hub = hub
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(transport.write, hub.limits.send_queue_bytes, self._overflowed)
+        self._inbox: deque[str] = deque()
+        self._wakeup = asyncio.Event()
+        self._room: asyncio.Future[None] | None = None
+        self._closing = False
+        self._worker: asyncio.Task[None] | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._pongs: set[asyncio.Future[None]] = set()
+        self._heard_since_ping = True
+        rate = hub.limits.messages_per_s
+        now = hub.clock.now()
+        self._bucket = TokenBucket(rate, max(1.0, rate * BURST_S), now) if rate else None
+        self._throttled_since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.address.connection_id} from {self.handshake.remote_ip}>"
+
+    @property
+    def closing(self) -> bool:
+        """Whether it is closed or about to be; what it still sends is ignored."""
+        return self._closing
+
+    # --- life ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to handle frames; timers run from here."""
+        limits = self._hub.limits
+        self._worker = asyncio.create_task(self._work())
+        if limits.hello_timeout_s:
+            self._later("hello", limits.hello_timeout_s, self._check_hello)
+        if limits.heartbeat_s:
+            self._later("heartbeat", limits.heartbeat_s, self._heartbeat)
+        if limits.ping_s:
+            self._later("ping", limits.ping_s, self._check_alive)
+
+    def close(self, code: int, reason: str, *, left: str = "disconnected") -> None:
+        """Close after what was sent before has left; the peer leaves at once.
+
+        Args:
+            code: A `CloseCode`.
+            reason: In plain words, for the client's developer; at most 123 bytes.
+            left: Why the peer left, for other code (hooks, logs).
+        """
+        if self._closing:
+            return
+        self._begin_closing(left)
+        self._outbox.finish(lambda: self._transport.close(code, reason))
+
+    def abort(self, *, left: str) -> None:
+        """Drop the socket at once; the peer leaves."""
+        if not self._closing:
+            self._begin_closing(left)
+        self._outbox.discard()
+        self._transport.abort()
+
+    def closed(self) -> None:
+        """The socket is gone, whoever closed it."""
+        if not self._closing:
+            self._begin_closing("disconnected")
+        self._outbox.discard()
+        self._cancel_timers()
+        self._hub.forget(self)
+
+    def _begin_closing(self, left: str) -> None:
+        self._closing = True
+        self._cancel_timers()
+        self._inbox.clear()
+        self._make_room()
+        if self._worker is not None and self._worker is not asyncio.current_task():
+            self._worker.cancel()
+        else:
+            self._wakeup.set()
+        self._hub.drop(self, left)
+        self._later("closing", MAX_CLOSING_S, self._transport.abort)
+
+    def _overflowed(self) -> None:
+        """A reader too slow: nothing that waits would help it (close code 4008)."""
+        self._hub.count("closed.too-slow")
+        if not self._closing:
+            self._begin_closing("too-slow")
+        self._transport.close(CloseCode.TOO_SLOW, "you read too slowly")
+
+    # --- frames -------------------------------------------------------------
+
+    def send(self, frame: bytes) -> None:
+        """Send a text frame."""
+        self._outbox.put(frame)
+
+    def send_list(self, frame: bytes) -> None:
+        """Send a list of peers; one that still waits to be sent is replaced."""
+        self._outbox.put_list(frame)
+
+    def receive(self, frame: str) -> asyncio.Future[None] | None:
+        """Take a text frame that came in.
+
+        Returns:
+            None, or a future that ends when the next one may be read.
+        """
+        if self._closing:
+            return None
+        self.heard()
+        self._inbox.append(frame)
+        self._wakeup.set()
+        if len(self._inbox) < MAX_WAITING_FRAMES:
+            return None
+        self._room = self._loop.create_future()
+        return self._room
+
+    async def _work(self) -> None:
+        """Handle frames strictly in order, one after another."""
+        while True:
+            while self._inbox:
+                if not await self._pace():
+                    return
+                frame = self._inbox.popleft()
+                self._make_room()
+                await self._handle(frame)
+            if self._closing:
+                return
+            self._wakeup.clear()
+            await self._wakeup.wait()
+
+    async def _handle(self, frame: str) -> None:
+        try:
+            await self._hub.handle(self, frame)
+        except Exception:
+            log.exception("a message could not be handled; its connection is closed")
+            self._hub.count("closed.internal-error")
+            self.close(CloseCode.INTERNAL_ERROR, "internal error", left="internal-error")
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
+
+    async def _pace(self) -> bool:
+        """Wait until the message rate allows another message; nothing is dropped.
+
+        Returns:
+            False if the client was above the rate for so long that it was closed.
+        """
+        if self._bucket is None:
+            return True
+        while wait_s := self._bucket.take(self._hub.clock.now()):
+            now = self._hub.clock.now()
+            if self._throttled_since is None:
+                self._throttled_since = now
+            elif now - self._throttled_since > MAX_THROTTLED_S:
+                self._hub.count("closed.too-many-messages")
+                self.close(CloseCode.TOO_MANY, "too many messages", left="too-many-messages")
+                return False
+            await asyncio.sleep(wait_s)
+        if len(self._inbox) < MAX_WAITING_FRAMES // 2:
+            self._throttled_since = None
+        return True
+
+    # --- liveness -----------------------------------------------------------
+
+    def heard(self) -> None:
+        """Something came from the client: a frame, or the answer to a ping."""
+        self._heard_since_ping = True
+
+    def pong(self) -> None:
+        """The answer to a ping came."""
+        self.heard()
+        for waiting in self._pongs:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def probe(self, timeout_s: float) -> bool:
+        """Ping the client and tell whether it answers in time."""
+        if self._closing:
+            return False
+        answer: asyncio.Future[None] = self._loop.create_future()
+        self._pongs.add(answer)
+        try:
+            self._transport.ping()
+            await asyncio.wait_for(answer, timeout_s)
+        except TimeoutError:
+            return False
+        finally:
+            self._pongs.discard(answer)
+        return not self._closing
+
+    def _later(self, name: str, delay_s: float, callback: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(delay_s, callback)
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _check_hello(self) -> None:
+        if not self.registered:
+            self._hub.count("closed.no-hello")
+            self.close(CloseCode.NO_HELLO, "no `new` in time", left="no-hello")
+
+    def _heartbeat(self) -> None:
+        self._outbox.put(HEARTBEAT)
+        self._later("heartbeat", self._hub.limits.heartbeat_s, self._heartbeat)
+
+    def _check_alive(self) -> None:
+        """Ping; without any sign of life since the last ping the client is gone."""
+        paused = len(self._inbox) >= MAX_WAITING_FRAMES
+        if not (self._heard_since_ping or paused):
+            self._hub.count("closed.no-pong")
+            self.abort(left="no-pong")
+            return
+        self._heard_since_ping = False
+        self._transport.ping()
+        self._later("ping", self._hub.limits.ping_s, self._check_alive)

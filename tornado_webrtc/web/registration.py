@@ -1,0 +1,197 @@
+"""`new`: who is it, where does it belong, may it join, is the id free?
+
+The steps that may wait (plugins, the ping of an older connection) stand here,
+one after another; the pure library is only asked at the end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado_webrtc.errors import PluginError, SignalingError
+from tornado_webrtc.hooks import AuthRequest, Identity, JoinRequest, Refused, ScopeRequest
+from tornado_webrtc.signaling import Peer
+from tornado_webrtc.signaling.message import Envelope, New, decode_new
+from tornado_webrtc.web.connection import CloseCode, Connection
+
+if TYPE_CHECKING:
+    from tornado_webrtc.web.hub import Hub
+
+__all__ = ["PROBE_TIMEOUT_S", "Registration"]
+
+PROBE_TIMEOUT_S = 2.0
+"""Seconds in which the holder of an id has to show that it is still there."""
+
+MAX_CLAIMS = 3
+"""How often an id may change hands under a newcomer's eyes before it gives up."""
+
+
+class _RejectedError(Exception):
+    """The client is told why and its connection is closed."""
+
+    def __init__(self, code: int, error: SignalingError) -> None:
+        super().__init__(error.reason)
+        self.code = code
+        self.error = error
+
+
+class Registration:
+    """Signs peers in.
+
+    Args:
+        hub: The connections, the state and the hooks.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def authenticate_upgrade(self, connection: Connection) -> tuple[int, str] | None:
+        """Ask plugins about a connection that shows a token as it opens.
+
+        Returns:
+            None, or the close code and the reason of a refusal.
+        """
+        if not self._hub.hooks.implemented("authenticate"):
+            return None
+        try:
+            connection.identity = await self._identify(connection, "upgrade", None, None)
+        except _RejectedError as rejected:
+            self._hub.count(f"error.{rejected.error.code}")
+            return rejected.code, rejected.error.reason
+        return None
+
+    async def register(self, connection: Connection, envelope: Envelope) -> None:
+        """Handle `new`.
+
+        Raises:
+            SignalingError: If it is refused and the connection stays open.
+        """
+        new = decode_new(envelope)
+        peer = self._hub.signaling.peer_at(connection.address)
+        if peer is not None:
+            self._update(peer, new)
+            return
+        try:
+            await self._join(connection, new)
+        except _RejectedError as rejected:
+            self._hub.count(f"error.{rejected.error.code}")
+            refusal = self._hub.signaling.refuse(connection.address, envelope, rejected.error)
+            self._hub.perform(refusal)
+            connection.close(rejected.code, rejected.error.reason, left="refused")
+
+    def _update(self, peer: Peer, new: New) -> None:
+        if new.id != peer.id:
+            raise SignalingError("already-registered", f"You are signed in as [{peer.id}].")
+        update = self._hub.signaling.update(peer, new.name, new.user_agent)
+        self._hub.perform(update)
+
+    async def _join(self, connection: Connection, new: New) -> None:
+        identity = await self._authenticate(connection, new)
+        scope = await self._scope(connection, new, identity)
+        await self._ask_permission(connection, new, scope, identity)
+        subject = identity.subject if identity else None
+        await self._claim(scope, new.id, subject)
+        peer = Peer(
+            id=new.id,
+            name=new.name,
+            user_agent=new.user_agent,
+            scope=scope,
+            address=connection.address,
+            remote_ip=connection.handshake.remote_ip,
+            subject=subject,
+        )
+        self._hub.welcome(peer)
+        connection.registered = True
+
+    async def _authenticate(self, connection: Connection, new: New) -> Identity | None:
+        identity = connection.identity
+        if identity is None and self._hub.hooks.implemented("authenticate"):
+            identity = await self._identify(connection, "new", new.token, new.id)
+            connection.identity = identity
+        if identity is not None and not identity.allows(new.id):
+            raise SignalingError("id-not-allowed", f"You may not sign in as [{new.id}].")
+        return identity
+
+    async def _identify(
+        self, connection: Connection, kind: str, token: str | None, peer_id: str | None
+    ) -> Identity | None:
+        handshake = connection.handshake
+        request = AuthRequest(
+            kind="new" if kind == "new" else "upgrade",
+            token=token or handshake.token,
+            remote_ip=handshake.remote_ip,
+            origin=handshake.origin,
+            path=handshake.path,
+            query=handshake.query,
+            peer_id=peer_id,
+            headers=handshake.headers,
+        )
+        try:
+            answer = await self._hub.hooks.lookup("authenticate", strict=True, request=request)
+        except PluginError as error:
+            broken = SignalingError("plugin-failed", "Authentication does not work at the moment.")
+            raise _RejectedError(CloseCode.INTERNAL_ERROR, broken) from error
+        if answer is None or isinstance(answer, Identity):
+            return answer
+        reason = answer.reason if isinstance(answer, Refused) else "Not authenticated."
+        unauthenticated = SignalingError("not-authenticated", reason)
+        raise _RejectedError(CloseCode.NOT_AUTHENTICATED, unauthenticated)
+
+    async def _scope(self, connection: Connection, new: New, identity: Identity | None) -> str:
+        if not self._hub.hooks.implemented("scope_for"):
+            return ""
+        query = connection.handshake.query
+        request = ScopeRequest(new.id, new.room or query.get("room"), query, identity)
+        scope = await self._hub.hooks.lookup("scope_for", request=request)
+        return scope if isinstance(scope, str) else ""
+
+    async def _ask_permission(
+        self, connection: Connection, new: New, scope: str, identity: Identity | None
+    ) -> None:
+        if not self._hub.hooks.implemented("permit_join"):
+            return
+        request = JoinRequest(
+            peer_id=new.id,
+            name=new.name,
+            user_agent=new.user_agent,
+            scope=scope,
+            remote_ip=connection.handshake.remote_ip,
+            identity=identity,
+        )
+        denied = await self._hub.hooks.permit("permit_join", request=request)
+        if denied is not None:
+            error = SignalingError(denied.code, denied.reason)
+            raise _RejectedError(CloseCode.NOT_ALLOWED, error)
+
+    async def _claim(self, scope: str, peer_id: str, subject: str | None) -> None:
+        """Get hold of an id: it is free, or its holder is gone, or it is the same person.
+
+        Between the last look and the caller's `join` nothing is awaited.
+        """
+        for _ in range(MAX_CLAIMS):
+            holder = self._hub.signaling.find(scope, peer_id)
+            if holder is None:
+                return
+            if not await self._gives_way(holder, subject):
+                break
+            if self._hub.signaling.find(scope, peer_id) is holder:
+                self._replace(holder)
+                return
+        error = SignalingError("id-in-use", f"Peer id [{peer_id}] is in use.")
+        raise _RejectedError(CloseCode.ID_IN_USE, error)
+
+    async def _gives_way(self, holder: Peer, subject: str | None) -> bool:
+        connection = self._hub.connection_of(holder)
+        if connection is None:
+            return False
+        if subject is not None and subject == holder.subject:
+            return True
+        if self._hub.limits.on_duplicate_id == "reject":
+            return False
+        return not await connection.probe(PROBE_TIMEOUT_S)
+
+    def _replace(self, holder: Peer) -> None:
+        connection = self._hub.connection_of(holder)
+        if connection is not None:
+            reason = "replaced by a newer connection"
+            connection.close(CloseCode.REPLACED, reason, left="replaced")

@@ -1,0 +1,130 @@
+"""`/api/turn`: time-limited TURN credentials and the servers they are for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tornado_webrtc.bucket import client_prefix
+from tornado_webrtc.credential import Credential, check_name, mint
+from tornado_webrtc.errors import PluginError
+from tornado_webrtc.hooks import AuthRequest, IceRequest, IceServer, Identity
+from tornado_webrtc.web.handler import ApiError, ApiHandler
+
+__all__ = ["TurnHandler", "configured_servers"]
+
+
+def configured_servers(uris: Sequence[str]) -> list[IceServer]:
+    """The ICE servers that `[turn] uris` names; `stun:` ones need no credential."""
+    turn = tuple(uri for uri in uris if uri.startswith(("turn:", "turns:")))
+    stun = tuple(uri for uri in uris if uri not in turn)
+    servers = []
+    if turn:
+        servers.append(IceServer(urls=turn, needs_credential=True))
+    if stun:
+        servers.append(IceServer(urls=stun, needs_credential=False))
+    return servers
+
+
+class TurnHandler(ApiHandler):
+    """Mints a credential for a name, with the servers where it is valid.
+
+    The default form is that of draft-uberti-behave-turn-rest-00, which the
+    legacy clients read; ``format=ice`` is what a browser's RTCPeerConnection takes.
+    """
+
+    async def get(self) -> None:
+        """Answer ``?service=turn&username=NAME``."""
+        self._limit_rate()
+        service = self.get_argument("service", "")
+        name = self.get_argument("username", "", strip=False)
+        if service != "turn":
+            raise ApiError(400, "bad-service", "The parameter `service` must be `turn`.")
+        if problem := check_name(name):
+            raise ApiError(400, "bad-username", f"The parameter `username` is wrong: {problem}.")
+        form = self.get_argument("format", "uberti")
+        if form not in {"uberti", "ice"}:
+            raise ApiError(400, "bad-format", "The parameter `format` must be `uberti` or `ice`.")
+        await self._check_access(name)
+        servers = await self._servers(name)
+        turn = self.server.config.turn
+        wall = self.server.clock.wall()
+        credential = mint(self.server.secrets[0], name, turn.credential_ttl_s, wall)
+        self.finish(_ice(credential, servers) if form == "ice" else _uberti(credential, servers))
+
+    async def post(self) -> None:
+        """Answer as to GET; the parameters may also stand in a form."""
+        await self.get()
+
+    def _limit_rate(self) -> None:
+        buckets = self.server.api_buckets
+        wait_s = buckets.take(client_prefix(self.remote_ip), self.server.clock.now())
+        if wait_s:
+            headers = {"Retry-After": str(math.ceil(wait_s))}
+            reason = "Too many requests; try again later."
+            raise ApiError(429, "too-many-requests", reason, headers)
+
+    async def _check_access(self, name: str) -> None:
+        access = self.server.config.turn.api_access
+        if access == "peer":
+            is_peer = any(
+                peer.id == name and peer.remote_ip == self.remote_ip
+                for peer in self.server.hub.peers()
+            )
+            if not is_peer:
+                reason = "No peer of that id is signed in from your address."
+                raise ApiError(403, "not-a-peer", reason)
+        elif access == "auth":
+            identity = await self._authenticate(name)
+            if identity is None:
+                headers = {"WWW-Authenticate": "Bearer"}
+                raise ApiError(401, "not-authenticated", "A valid token is needed.", headers)
+            if not identity.allows(name):
+                raise ApiError(403, "name-not-allowed", "Your token is not for this name.")
+
+    async def _authenticate(self, name: str) -> Identity | None:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        request = AuthRequest(
+            kind="rest",
+            token=token.strip() or None if scheme.lower() == "bearer" else None,
+            remote_ip=self.remote_ip,
+            origin=self.request.headers.get("Origin"),
+            path=self.request.path,
+            query={each: self.get_query_argument(each) for each in self.request.query_arguments},
+            peer_id=name,
+            headers=dict(self.request.headers.get_all()),
+        )
+        try:
+            answer = await self.server.hooks.lookup("authenticate", strict=True, request=request)
+        except PluginError as error:
+            reason = "Authentication does not work at the moment."
+            raise ApiError(503, "plugin-failed", reason) from error
+        return answer if isinstance(answer, Identity) else None
+
+    async def _servers(self, name: str) -> list[IceServer]:
+        request = IceRequest(username=name, remote_ip=self.remote_ip, host=self.request.host_name)
+        found = await self.server.hooks.lookup("ice_servers", request=request)
+        return [*(found or ()), *configured_servers(self.server.config.turn.uris)]
+
+
+def _uberti(credential: Credential, servers: Sequence[IceServer]) -> dict[str, Any]:
+    """The legacy form; its clients use nothing but the first URI, so `stun:` is left out."""
+    return {
+        "username": credential.username,
+        "password": credential.password,
+        "ttl": credential.ttl_s,
+        "uris": [url for server in servers if server.needs_credential for url in server.urls],
+    }
+
+
+def _ice(credential: Credential, servers: Sequence[IceServer]) -> dict[str, Any]:
+    """The form of RTCConfiguration, as browsers take it."""
+    keys = {"username": credential.username, "credential": credential.password}
+    return {
+        "iceServers": [
+            {"urls": list(server.urls), **(keys if server.needs_credential else {})}
+            for server in servers
+        ],
+        "ttl": credential.ttl_s,
+    }

@@ -1,0 +1,272 @@
+/**
+ * The telephone: at most one call at a time, set up and torn down over the signaling.
+ *
+ * Events:
+ *   `change`  the current call, or its state, has changed (`current` may be null now).
+ *   `ended`   detail {peer, cause, why}: a call is over; the causes are those of words.js.
+ *   `missed`  detail {peer, busy}: a call that was turned away, since another is going on
+ *             (busy) or since it asks for what this page does not do.
+ */
+
+import { Call } from "./call.js";
+import { EarlyCandidates } from "./earlycandidates.js";
+import { MediaError, closeMedia, openMedia } from "./media.js";
+import { judgeOffer, readOffer } from "./offer.js";
+
+/** How long to let it ring at the other side. */
+const RING_S = 60;
+
+/** How long ICE and DTLS may take after the answer. */
+const CONNECT_S = 30;
+
+/** How long to wait for the server's echo of our own `bye`. */
+const ECHO_S = 2;
+
+const NO_RELAY = "“Relay only” is switched on, so a reachable TURN server is needed.";
+
+/** Everything about calls that is neither media nor picture. */
+export class Phone extends EventTarget {
+  #signaling;
+  #settings;
+  #ice;
+  #nameOf;
+  #call = null;
+  #offered = false;
+  #timer = 0;
+  #ending = null;
+  #early = new EarlyCandidates();
+
+  /**
+   * @param {object} parts What it works with.
+   * @param {import("./signaling.js").Signaling} parts.signaling Carries the messages.
+   * @param {import("./settings.js").Settings} parts.settings Own id, relay only.
+   * @param {import("./ice.js").IceServers} parts.ice STUN and TURN servers.
+   * @param {(id: string) => string} parts.nameOf Name of a peer.
+   */
+  constructor({ signaling, settings, ice, nameOf }) {
+    super();
+    this.#signaling = signaling;
+    this.#settings = settings;
+    this.#ice = ice;
+    this.#nameOf = nameOf;
+  }
+
+  /** @returns {Call | null} The call that is going on, in whatever state. */
+  get current() {
+    return this.#call;
+  }
+
+  /**
+   * Call somebody.
+   *
+   * @param {string} id Whom.
+   */
+  async dial(id) {
+    if (this.#call || id === this.#settings.id) return;
+    const call = this.#begin({ sessionId: `${this.#settings.id}-${id}`, id, outgoing: true });
+    await this.#try(call, async () => {
+      await this.#open(call);
+      if (call.over) return;
+      const description = await call.makeOffer();
+      if (call.over) return;
+      this.#send("offer", call, { description, media: "video" });
+      this.#offered = true;
+      this.#expect("ringing", RING_S, () => this.#giveUp("no-answer"));
+    });
+  }
+
+  /** Take the incoming call. */
+  async accept() {
+    const call = this.#call;
+    if (call?.state !== "incoming") return;
+    call.state = "preparing";
+    await this.#try(call, async () => {
+      await this.#open(call);
+      if (call.over) return;
+      const description = await call.makeAnswer();
+      if (call.over) return;
+      this.#send("answer", call, { description });
+      if (call.state === "preparing") this.#expect("connecting", CONNECT_S, () => this.#noPath());
+    });
+  }
+
+  /** End the call, whatever its state: hang up, cancel, or reject. */
+  hangUp() {
+    const call = this.#call;
+    if (!call || call.over) return;
+    if (call.state === "incoming") this.#giveUp("rejected");
+    else this.#giveUp(call.outgoing && !call.connectedAt ? "cancelled" : "hung-up");
+  }
+
+  /**
+   * Take a message of the server that concerns calls.
+   *
+   * @param {string} type Message type.
+   * @param {any} data Its content.
+   */
+  receive(type, data) {
+    if (type === "leave") this.#left(data);
+    else if (data === null || typeof data !== "object") return;
+    else if (type === "offer") this.#offeredBy(data);
+    else if (type === "answer") this.#answered(data);
+    else if (type === "candidate") this.#candidate(data);
+    else if (type === "bye") this.#bye(data);
+    else if (type === "error") this.#refused(data);
+  }
+
+  /** The server is gone: a call that is not set up yet cannot be, one that runs needs no server. */
+  serverLost() {
+    if (!this.#call) return;
+    if (this.#call.state === "ending") this.#finish();
+    else if (!this.#call.connectedAt) this.#end("server-lost");
+  }
+
+  #begin({ sessionId, id, outgoing, offer }) {
+    const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, offer });
+    this.#call = call;
+    this.#offered = !outgoing;
+    call.addEventListener("state", () => this.#changed(call));
+    call.addEventListener("remote", () => this.#changed(call));
+    call.addEventListener("candidate", ({ detail }) => this.#send("candidate", call, { candidate: detail }));
+    call.addEventListener("broken", ({ detail }) => (detail === "no-path" ? this.#noPath() : this.#giveUp(detail)));
+    for (const candidate of this.#early.take(sessionId)) call.addCandidate(candidate);
+    this.#changed(call);
+    return call;
+  }
+
+  async #open(call) {
+    const [media, servers] = await Promise.all([openMedia(), this.#ice.get(this.#settings.id)]);
+    if (call.over) closeMedia(media.stream); // ended while the browser was asking for the camera
+    else call.open(media, servers, this.#settings.relayOnly);
+  }
+
+  async #try(call, steps) {
+    try {
+      await steps();
+    } catch (error) {
+      if (!call.over) this.#giveUp(error instanceof MediaError ? "no-media" : "failed", error.message);
+    }
+  }
+
+  #offeredBy(data) {
+    const offer = readOffer(data);
+    if (!offer || offer.from === this.#settings.id) return;
+    const own = this.#call;
+    const judgement = judgeOffer(offer, own, this.#offered, this.#settings.id);
+    if (judgement === "restart") this.#end("connection-lost");
+    if (judgement === "take-theirs") this.#yield(own);
+    if (judgement === "turn-away" || judgement === "keep-ours") this.#sayBye(offer.sessionId);
+    if (judgement === "turn-away") {
+      this.#emit("missed", { peer: { id: offer.from, name: this.#nameOf(offer.from) }, busy: Boolean(own) });
+    }
+    if (this.#call || judgement === "turn-away") return;
+    this.#begin({ sessionId: offer.sessionId, id: offer.from, outgoing: false, offer: offer.description });
+    if (judgement === "take-theirs") this.accept(); // the person wanted this call anyway
+  }
+
+  /** Drop our own call for that of the same peer. */
+  #yield(own) {
+    if (this.#offered) this.#sayBye(own.sessionId);
+    this.#finish();
+  }
+
+  async #answered({ from, session_id: sessionId, description }) {
+    const call = this.#mine(sessionId, from);
+    if (!call?.outgoing || call.state !== "ringing" || typeof description?.sdp !== "string") return;
+    this.#expect("connecting", CONNECT_S, () => this.#noPath());
+    await this.#try(call, () => call.acceptAnswer(description));
+  }
+
+  #candidate({ from, session_id: sessionId, candidate }) {
+    if (typeof sessionId !== "string" || typeof candidate?.candidate !== "string") return;
+    const call = this.#mine(sessionId, from);
+    if (call) call.addCandidate(candidate);
+    else if (this.#call?.sessionId !== sessionId) this.#early.keep(sessionId, candidate);
+  }
+
+  #bye({ session_id: sessionId }) {
+    this.#early.take(sessionId);
+    if (this.#call?.sessionId !== sessionId) return;
+    if (this.#call.state === "ending") this.#finish();
+    else if (this.#call.connectedAt) this.#end("peer-hung-up");
+    else this.#end(this.#call.outgoing ? "peer-rejected" : "peer-cancelled");
+  }
+
+  #left(id) {
+    if (this.#call?.peer.id === id && !this.#call.over) this.#end("peer-left");
+  }
+
+  #refused({ request, reason, code }) {
+    const call = this.#call;
+    if (!call) return;
+    if (request === "bye" && call.state === "ending") this.#finish();
+    else if ((request === "offer" && call.outgoing) || (request === "answer" && !call.outgoing)) {
+      if (call.connectedAt || call.over) return;
+      const unknown = code === "not-found" || /not found/i.test(String(reason));
+      this.#end(unknown ? "not-found" : "refused", String(reason ?? ""));
+    }
+  }
+
+  #mine(sessionId, from) {
+    const call = this.#call;
+    return call?.sessionId === sessionId && call.peer.id === from && !call.over ? call : null;
+  }
+
+  #sayBye(sessionId) {
+    return this.#signaling.send("bye", { session_id: sessionId, from: this.#settings.id });
+  }
+
+  #send(type, call, content) {
+    const data = { to: call.peer.id, from: this.#settings.id, ...content, session_id: call.sessionId };
+    this.#signaling.send(type, data);
+  }
+
+  #expect(state, seconds, otherwise) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#call?.state === state && otherwise(), seconds * 1000);
+    this.#call.state = state;
+  }
+
+  #noPath() {
+    this.#giveUp("no-path", this.#settings.relayOnly ? NO_RELAY : "");
+  }
+
+  /** End the call from this side: tell the server, and keep the line busy until its echo is back. */
+  #giveUp(cause, why = "") {
+    const call = this.#call;
+    if (!call || call.over) return;
+    this.#ending = { peer: call.peer, cause, why };
+    if (!this.#offered || !this.#sayBye(call.sessionId)) {
+      this.#finish();
+      return;
+    }
+    call.close();
+    this.#expect("ending", ECHO_S, () => this.#finish());
+  }
+
+  /** End the call at once: there is nobody left to tell. */
+  #end(cause, why = "") {
+    this.#ending = { peer: this.#call.peer, cause, why };
+    this.#finish();
+  }
+
+  #finish() {
+    const call = this.#call;
+    const ending = this.#ending;
+    clearTimeout(this.#timer);
+    this.#call = null;
+    this.#ending = null;
+    call.close();
+    call.state = "ended";
+    this.#emit("change", null);
+    if (ending) this.#emit("ended", ending);
+  }
+
+  #changed(call) {
+    if (call === this.#call) this.#emit("change", call);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The connection to the signaling server: one WebSocket that is kept alive and reopened.
+ *
+ * Events:
+ *   `state`    detail {state, words, retryIn?, newId?}; state is "connecting", "online",
+ *              "waiting" (retryIn seconds until the next attempt), "refused" or "signed-out".
+ *   `message`  detail {type, data}; every message of the server except the heartbeat.
+ */
+
+import { closeAdvice } from "./words.js";
+
+const FIRST_DELAY_S = 1;
+const LONGEST_DELAY_S = 30;
+
+/** Online for less than this, the next failure still counts as part of the same trouble. */
+const STABLE_AFTER_S = 5;
+
+/** Silence after which the server is asked for a sign of life, and how long it has for it. */
+const SILENCE_S = 15;
+const PROBE_S = 10;
+
+/**
+ * How long to wait before an attempt: doubling, with jitter, so that the clients of a restarted
+ * server do not all come back in the same instant.
+ *
+ * @param {number} attempt 0 for the first attempt after a failure.
+ * @param {() => number} [random] Source of the jitter, 0 to 1.
+ * @returns {number} Seconds.
+ */
+export function backOff(attempt, random = Math.random) {
+  const longest = Math.min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** attempt);
+  return longest * (0.5 + random() / 2);
+}
+
+/** A client of the server's WebSocket. */
+export class Signaling extends EventTarget {
+  #url = "";
+  #identity = null;
+  #socket = null;
+  #attempt = 0;
+  #retryTimer = 0;
+  #watchTimer = 0;
+  #onlineSince = 0;
+  #lastSeen = 0;
+  #probedAt = 0;
+  #refusal = null;
+
+  constructor() {
+    super();
+    window.addEventListener("online", () => this.retryNow());
+  }
+
+  /** Whether the server has let us in. */
+  get online() {
+    return this.#onlineSince > 0;
+  }
+
+  /**
+   * Connect, and stay connected until `signOut` or a refusal.
+   *
+   * @param {string} url Address of the server.
+   * @param {{id: string, name: string, user_agent: string}} identity What to sign in as.
+   */
+  signIn(url, identity) {
+    this.#drop();
+    this.#url = url;
+    this.#identity = identity;
+    this.#attempt = 0;
+    this.#connect();
+  }
+
+  /** Leave the server's list and close the connection. */
+  signOut() {
+    this.send("leave", {});
+    this.#identity = null;
+    this.#drop(1000);
+    this.#announce("signed-out", "Not signed in");
+  }
+
+  /** Do not wait for the next attempt any longer. */
+  retryNow() {
+    if (this.#retryTimer) this.#connect();
+  }
+
+  /**
+   * Send one message.
+   *
+   * @param {string} type Message type.
+   * @param {object} data Its content.
+   * @returns {boolean} False if there is no connection to send it on.
+   */
+  send(type, data) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify({ type, data }));
+    return true;
+  }
+
+  #connect() {
+    this.#drop();
+    this.#announce("connecting", "Connecting to the server…");
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#heard();
+      this.send("new", this.#identity);
+      this.#watchTimer = setInterval(() => this.#watch(), 1000);
+    };
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = (event) => this.#closed(event.code);
+  }
+
+  /** Forget the current socket; whatever it still says is not for us. */
+  #drop(code) {
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#watchTimer);
+    this.#retryTimer = 0;
+    this.#onlineSince = 0;
+    this.#refusal = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code);
+  }
+
+  #receive(text) {
+    this.#heard();
+    const message = parse(text);
+    if (!message?.type) return; // `{}` is the heartbeat, which needs no reply
+    if (message.type === "error" && message.data?.request === "new") {
+      this.#refused(message.data);
+      return;
+    }
+    if (message.type === "peers" && !this.online) {
+      this.#onlineSince = performance.now();
+      this.#announce("online", "Online");
+    }
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** The server did not let us in. It closes the connection itself; one that does not is closed here. */
+  #refused(error) {
+    if (this.online) return; // a later change of the name was refused: the old entry stands
+    this.#refusal = error;
+    const socket = this.#socket;
+    setTimeout(() => socket === this.#socket && this.#closed(4403), 1000);
+  }
+
+  #closed(code) {
+    const stable = this.online && performance.now() - this.#onlineSince > STABLE_AFTER_S * 1000;
+    const advice = closeAdvice(this.#refusal?.code === "id-in-use" ? 4409 : code, this.online);
+    const reason = this.#refusal && !advice.newId ? `The server refused: ${this.#refusal.reason}` : advice.words;
+    this.#drop();
+    if (advice.retry === "never") {
+      this.#announce("refused", reason, { newId: advice.newId ?? false });
+      return;
+    }
+    if (stable) this.#attempt = 0;
+    const delay = advice.retry === "now" && this.#attempt === 0 ? 0.1 : backOff(this.#attempt);
+    this.#attempt += 1;
+    this.#retryTimer = setTimeout(() => this.#connect(), delay * 1000);
+    this.#announce("waiting", reason, { retryIn: delay });
+  }
+
+  #heard() {
+    this.#lastSeen = performance.now();
+    this.#probedAt = 0;
+  }
+
+  /** A connection that died without a word is found by asking: a living server echoes `keepalive`. */
+  #watch() {
+    const now = performance.now();
+    if (this.#probedAt && now - this.#probedAt > PROBE_S * 1000) {
+      this.#closed(1006);
+    } else if (!this.#probedAt && now - this.#lastSeen > SILENCE_S * 1000) {
+      this.#probedAt = now;
+      this.send("keepalive", {});
+    }
+  }
+
+  #announce(state, words, more = {}) {
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, words, ...more } }));
+  }
+}
+
+/**
+ * Read one frame of the server.
+ *
+ * @param {unknown} text What came.
+ * @returns {{type?: string, data?: any} | null} Null if it is not a JSON object.
+ */
+function parse(text) {
+  try {
+    const value = JSON.parse(text);
+    return value !== null && typeof value === "object" ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Every sentence that explains what happened, in one place.
+ *
+ * A sentence says what was found and, where a person can do something about it, what to do.
+ */
+
+/**
+ * @typedef {object} CloseAdvice
+ * @property {"never" | "now" | "later"} retry When to connect again.
+ * @property {string} words What to tell the person.
+ * @property {boolean} [newId] True if another id is needed.
+ */
+
+/** @type {Map<number, CloseAdvice>} What the server means by its close codes. */
+const CLOSE_CODES = new Map([
+  [1001, { retry: "later", words: "The server is shutting down." }],
+  [1012, { retry: "later", words: "The server is restarting." }],
+  [1013, { retry: "later", words: "The server is full at the moment." }],
+  [4001, { retry: "never", words: "You signed in with this id somewhere else, so this page was signed out." }],
+  [4008, { retry: "now", words: "This connection was too slow for the server." }],
+  [4401, { retry: "never", words: "The server asks for a proof of who you are, and this page has none." }],
+  [4403, { retry: "never", words: "The server does not allow this page, or this name, to sign in." }],
+  [4408, { retry: "now", words: "Signing in took too long." }],
+  [4409, { retry: "never", newId: true, words: "This id is already in use." }],
+  [4429, { retry: "later", words: "The server says: too many connections or messages from here." }],
+  [4500, { retry: "later", words: "The server had an internal error." }],
+]);
+
+/**
+ * What to do about a closed connection.
+ *
+ * @param {number} code WebSocket close code.
+ * @param {boolean} wasOnline Whether the server had let us in before.
+ * @returns {CloseAdvice} Advice for the connection and words for the person.
+ */
+export function closeAdvice(code, wasOnline) {
+  const words = wasOnline ? "The connection to the server was lost." : "The server cannot be reached.";
+  return CLOSE_CODES.get(code) ?? { retry: "later", words };
+}
+
+/** @returns {string} Why this page gets neither camera nor microphone. */
+export function insecureWords() {
+  return `This page came over plain HTTP from ${location.hostname}. Browsers hand out camera and microphone `
+    + "only to pages that came over HTTPS, or from localhost. Open the https:// address to make calls.";
+}
+
+/**
+ * Why camera and microphone could not be opened.
+ *
+ * @param {unknown} error What getUserMedia rejected with.
+ * @returns {string} A sentence with the remedy.
+ */
+export function mediaWords(error) {
+  if (!window.isSecureContext) return insecureWords();
+  switch (error?.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return "The browser was not allowed to use camera and microphone. Allow it beside the address bar, then call again.";
+    case "NotFoundError":
+      return "No camera and no microphone were found. Plug one in, then call again.";
+    case "NotReadableError":
+    case "AbortError":
+      return "Camera or microphone did not start. Another program may be using it: close that, then call again.";
+    default:
+      return `Camera and microphone could not be opened (${error?.name ?? "unknown error"}).`;
+  }
+}
+
+/**
+ * Words for each way a call can end. `who` is the other side's name, `why` a sentence of detail.
+ *
+ * @type {Record<string, [tone: "info" | "problem", words: (who: string, why: string) => string]>}
+ */
+const ENDINGS = {
+  "hung-up": ["info", (who) => `You ended the call with ${who}.`],
+  "peer-hung-up": ["info", (who) => `${who} ended the call.`],
+  "rejected": ["info", (who) => `You rejected the call from ${who}.`],
+  "peer-rejected": ["info", (who) => `${who} did not take the call.`],
+  "cancelled": ["info", (who) => `You cancelled the call to ${who}.`],
+  "peer-cancelled": ["info", (who) => `You missed a call from ${who}.`],
+  "no-answer": ["info", (who) => `${who} did not answer.`],
+  "peer-left": ["info", (who) => `${who} has left, so the call is over.`],
+  "not-found": ["problem", (who) => `${who} is not here: nobody is signed in with that id.`],
+  "refused": ["problem", (who, why) => `The server did not put the call to ${who} through: ${why}`],
+  "no-media": ["problem", (who, why) => why],
+  "server-lost": ["problem", (who) => `The call with ${who} could not be set up, because the connection to the server was lost.`],
+  "connection-lost": ["problem", (who) => `The connection to ${who} was lost.`],
+  "no-path": ["problem", (who, why) => `No network path to ${who} was found.${why ? ` ${why}` : ""}`],
+  "failed": ["problem", (who, why) => `The call with ${who} failed: ${why}`],
+};
+
+/**
+ * Say how a call ended.
+ *
+ * @param {string} cause One of the keys above.
+ * @param {string} who Name of the other side.
+ * @param {string} [why] Detail.
+ * @returns {{tone: "info" | "problem", words: string}} What to show.
+ */
+export function endingWords(cause, who, why = "") {
+  const [tone, words] = ENDINGS[cause] ?? ENDINGS.failed;
+  return { tone, words: words(who, why || cause) };
+}
+
+/** @type {Record<string, string>} The state line of a call that is going on. */
+export const CALL_STATES = {
+  preparing: "Starting camera and microphone…",
+  ringing: "Ringing…",
+  connecting: "Connecting…",
+  connected: "Connected",
+  interrupted: "The connection is interrupted, waiting for it to come back…",
+  ending: "Ending the call…",
+};
