@@ -78,13 +78,18 @@ $(VENV)/.made: pyproject.toml setup.py
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
+# Programs that tests drive; Debian's packages have the same names.
 system:
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then \
+	@missing=; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	if [ -z "$$missing" ]; then \
 		: ; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+		apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; \
 	else \
-		echo 'The browser tests need Chromium: sudo apt-get install chromium' >&2; \
+		echo "The tests need$$missing; on Debian: sudo apt-get install$$missing" >&2; \
 		exit 1; \
 	fi
 

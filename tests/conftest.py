@@ -11,12 +11,15 @@ import logging
 import os
 import re
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import tornado_webrtc.plugins
 
+NOBODY = 65534
 GUARDED = ("asyncio", "tornado", "tornado_webrtc")
 
 # asyncio's debug mode reports slow callbacks; on a busy machine they say nothing.
@@ -117,6 +120,23 @@ def clean_plugin_namespace() -> Iterator[None]:
         if name not in modules:
             del sys.modules[name]
             vars(namespace).pop(name.removeprefix(prefix), None)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of an ordinary user, as whom the test runs even if root started it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=False) as name:
+        folder = Path(name)
+        root = os.geteuid() == 0
+        if root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+            folder.chmod(0o700)
 
 
 @pytest.fixture

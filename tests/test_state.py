@@ -13,8 +13,6 @@ from tests.conftest import ExpectLog
 from tornado_webrtc.errors import StateError
 from tornado_webrtc.state import StateDir, write_file
 
-not_for_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
@@ -118,12 +116,10 @@ def test_secret_that_is_a_link_to_nowhere(tmp_path: Path) -> None:
         StateDir(tmp_path).secret()
 
 
-@not_for_root
-def test_state_directory_without_write_access(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_state_directory_without_write_access(unprivileged: Path) -> None:
+    unprivileged.chmod(0o500)
     with pytest.raises(StateError, match=r"cannot write .*: Permission denied; give this user"):
-        StateDir(tmp_path).secret()
-    tmp_path.chmod(0o700)
+        StateDir(unprivileged).secret()
 
 
 def test_existing_file_is_kept_or_replaced(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_nothing_left_is_an_error() -> None:
         bind_all(["::1"], 0)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every port")
+@pytest.mark.usefixtures("unprivileged")
 def test_a_reserved_port() -> None:
     with pytest.raises(ListenError, match="choose one above 1023"):
         bind_all(["127.0.0.1"], 1)
