@@ -195,10 +195,9 @@ def test_good_name(name: str) -> None:
         ("a\r", "control"),
         ("\x7f", "control"),
         ("\x85", "control"),
-        ("a\u2028b", "control"),
-        ("a\u202eb", "control"),
+        ("a\u0085b", "control"),
+        ("a\u001bb", "control"),
         ("\ud800", "control"),
-        ("\ufeff", "control"),
         ("🎉" * 124, "longer than 495 bytes"),
     ],
 )

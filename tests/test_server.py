@@ -306,11 +306,73 @@ async def test_token_lets_its_subject_in(site: Site, tokens: str, way: str) -> N
     }[way]
     fields = {"token": token} if way == "new" else {}
     async with await WireClient.connect(server.port, headers=headers) as alice:
-        await alice.send("new", {"id": "bob", **fields})
-        assert (await alice.read())["data"]["code"] == "id-not-allowed"
         peers = await alice.register("alice-phone", **fields)
         assert set(peers[0]) == {"id", "name", "user_agent"}
-    assert [peer.subject for peer in server.hub.peers()] in (["alice"], [])
+        assert [peer.subject for peer in server.hub.peers()] == ["alice"]
+    async with await WireClient.connect(server.port, headers=headers) as alice:
+        await alice.send("new", {"id": "bob", **fields})
+        assert (await alice.read())["data"]["code"] == "id-not-allowed"
+        assert (await alice.read_until_closed()).code == 4403
+
+
+async def test_identity_ends_with_its_peer(site: Site, tokens: str) -> None:
+    server = await site.start(tokens)
+    async with await WireClient.connect(server.port) as client:
+        await client.register("alice", token="alice-has-a-long-token")
+        await client.send("leave", None)
+        await client.register("bob", token="bob-has-a-long-token-too")
+        assert [peer.subject for peer in server.hub.peers()] == ["bob"]
+
+
+async def test_new_that_is_being_judged_came_in_time(site: Site) -> None:
+    site.add_plugin(
+        "slow",
+        "import asyncio\nfrom tornado_webrtc import hookimpl\n"
+        "@hookimpl\nasync def permit_join():\n    await asyncio.sleep(3)\n",
+    )
+    server = await site.start("[signaling]\nhello_timeout_s = 2\n")
+    async with await WireClient.connect(server.port) as client:
+        await client.register("1")
+        await client.send("leave", None)
+        assert await client.settled() == []
+
+
+async def test_refused_new_has_to_be_followed_by_another(site: Site) -> None:
+    server = await site.start("[signaling]\nhello_timeout_s = 0.3\n")
+    async with await WireClient.connect(server.port) as client:
+        await client.send("new", {"id": ""})
+        assert (await client.read())["data"]["code"] == "bad-message"
+        assert (await client.read_until_closed()).code == 4408
+
+
+async def test_long_reasons_are_cut_to_what_a_close_frame_holds(site: Site) -> None:
+    server = await site.start("[signaling]\non_duplicate_id = reject\n")
+    long_id = "é" * 128
+    async with (
+        await WireClient.connect(server.port) as first,
+        await WireClient.connect(server.port) as second,
+    ):
+        await first.register(long_id)
+        await second.send("new", {"id": long_id})
+        closed = await second.read_until_closed()
+        assert (closed.code, len(closed.reason.encode()) <= 123) == (4409, True)
+
+
+async def test_stop_ends_calls_for_both_legs_alike(site: Site) -> None:
+    server = await site.start()
+    async with (
+        await WireClient.connect(server.port) as ann,
+        await WireClient.connect(server.port) as ben,
+    ):
+        await ann.register("1")
+        await ben.register("2")
+        session_id = await call(ann, ben)
+        await ann.settled()
+        stop = asyncio.ensure_future(server.stop())
+        for client in (ann, ben):
+            assert (await client.read())["data"] == {"session_id": session_id, "to": client.id}
+            assert (await client.read_until_closed()).code == 1001
+        await stop
 
 
 async def test_wrong_or_missing_token_is_closed(site: Site, tokens: str) -> None:

@@ -33,6 +33,9 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(JOURNAL_FORMAT if in_journal else LOG_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Below a warning, Tornado quotes malformed requests, which may hold tokens.
+    general = logging.getLogger("tornado.general")
+    general.setLevel(max(logging.WARNING, logging.getLevelName(level)))
     logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLevelName(level)))
 
 

@@ -134,7 +134,7 @@ class ScopeRequest:
 
     peer_id: str
     room: str | None
-    query: Mapping[str, str]
+    query: Mapping[str, str] = field(repr=False)
     identity: Identity | None
 
 

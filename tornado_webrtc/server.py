@@ -62,12 +62,13 @@ def read_secrets(turn: Turn, state: StateDir) -> tuple[str, ...]:
     secrets = list(turn.secret)
     if turn.secret_file is not None:
         try:
-            lines = turn.secret_file.read_text(encoding="utf-8").split()
+            lines = turn.secret_file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise StateError(f"cannot read the secret in {turn.secret_file}: {error}") from error
-        if not lines:
+        found = [line.strip() for line in lines if line.strip()]
+        if not found:
             raise StateError(f"{turn.secret_file} is empty; it has to hold the secret")
-        secrets += lines
+        secrets += found
     return tuple(secrets) or (state.secret(),)
 
 
@@ -139,7 +140,8 @@ class Server:
         try:
             await self._start()
         except BaseException:
-            await self._close()
+            await self._close_connections()
+            await self.plugins.stop(self)
             raise
 
     async def _start(self) -> None:
@@ -187,11 +189,12 @@ class Server:
         self.listener.stop()
         self.hub.close_all(CloseCode.GOING_AWAY, "the server is stopping")
         await self.hub.wait_empty(self.config.general.drain_s)
+        await self._close_connections()
         self.hooks.notify("server_stopped", server=self)
         await self.hooks.settle()
-        await self._close()
+        await self.plugins.stop(self)
 
-    async def _close(self) -> None:
+    async def _close_connections(self) -> None:
         self._started = False
         if self.certificates:
             self.certificates.stop_watching()
@@ -199,7 +202,6 @@ class Server:
         await self.listener.close()
         if self._http is not None:
             await self._http.close_all_connections()
-        await self.plugins.stop(self)
 
     def reload_certificate(self) -> None:
         """Read the certificate again; live connections keep theirs."""

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -302,3 +304,27 @@ async def test_a_handler_whose_peer_leaves_is_no_error() -> None:
             await client.send(BINDING_REQUEST[:10])
             await until(lambda: listener.counters.claimed == 1)
         await until(lambda: listener.open_connections == 0)
+
+
+@pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
+def test_garbage_on_a_port_harms_nobody_who_comes_after(event_loop: str) -> None:
+    code = f"""
+import asyncio
+from tests.listener.wire import GET, serving
+from tornado_webrtc.listener import Listener
+from tornado_webrtc.process import loop_factory
+
+async def main() -> None:
+    async with serving(Listener(), protocols=()) as bound:
+        for first in [b"\\x99garbage"] * 20 + [GET] * 20:
+            reader, writer = await asyncio.open_connection(*bound)
+            writer.write(first)
+            answer = await asyncio.wait_for(reader.read(12), 10)
+            assert answer == (b"HTTP/1.1 200" if first == GET else b""), answer
+            writer.close()
+
+with asyncio.Runner(loop_factory=loop_factory({event_loop!r})) as runner:
+    runner.run(main())
+"""
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=50)

@@ -233,11 +233,15 @@ def test_control_characters_in_an_id(peer_id: bytes) -> None:
     assert reason == "Bad `new`: `id` must not hold control characters."
 
 
-@pytest.mark.parametrize("label", ["name", "user_agent"])
-def test_long_labels_are_cut(label: str) -> None:
+@pytest.mark.parametrize(("label", "limit"), [("name", 64), ("user_agent", 192)])
+def test_long_labels_are_cut(label: str, limit: int) -> None:
     data = '{"id":"1","%s":"%s"}'
-    for length in (256, 257, 5000):
-        assert getattr(new((data % (label, "x" * length)).encode()), label) == "x" * 256
+    for length in (limit, limit + 1, 5000):
+        assert getattr(new((data % (label, "x" * length)).encode()), label) == "x" * limit
+
+
+def test_control_characters_in_a_label_are_blanks() -> None:
+    assert new(b'{"id":"1","name":"a\\u0000\\n\\u001b[2Jb"}').name == "a   [2Jb"
 
 
 def test_token_does_not_show() -> None:

@@ -317,7 +317,7 @@ def test_peers_of_other_nodes_are_listed_but_sent_no_list() -> None:
 def test_nobody_hears_of_an_empty_scope() -> None:
     world = World()
     assert world.leave(world.join("1"))[-1] == Announce("")
-    assert world.server.announcement("") == []
+    assert list(world.server.announcement("")) == []
 
 
 def test_lists_are_cut_and_show_each_peer_itself() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from tornado_webrtc.clock import Clock
-from tornado_webrtc.web.announcer import BYTES_PER_S, MAX_DELAY_S, Announcer
+from tornado_webrtc.web.announcer import BYTES_PER_S, LISTS_AT_ONCE, MAX_DELAY_S, Announcer
 
 DEADLINE_S = 10.0
 
@@ -40,6 +40,17 @@ async def test_list_that_costs_nothing_never_waits() -> None:
     for _ in range(3):
         scene.announcer.announce("")
     assert scene.sent == ["", "", ""]
+
+
+async def test_many_cheap_lists_are_spaced_too() -> None:
+    scene = Scene(cost_s=0.0)
+    for _ in range(50):
+        scene.announcer.announce("")
+    assert len(scene.sent) == LISTS_AT_ONCE
+    assert scene.announcer.pending("")
+    scene.announcer.announce("another scope")
+    assert scene.sent[-1] == "another scope"
+    scene.announcer.stop()
 
 
 async def test_changes_after_a_costly_list_go_out_as_one() -> None:

@@ -31,6 +31,7 @@ __all__ = ["Arrival", "Counters", "Entrance"]
 
 log = logging.getLogger("tornado_webrtc.listener")
 
+_SHOWN_BYTES = 8  # more could be a request line, with a token in its query
 _TLS_HANDSHAKE = b"\x16"  # RFC 8446 section 5.1: ContentType handshake(22)
 
 
@@ -122,7 +123,10 @@ class Arrival:
             return
         if self._stream is not None:
             self._stream.close()
-        self._connection.close()  # harmless if the stream, or TLS, has taken it over
+            # It would linger, with its socket watched by the event loop: a socket
+            # that is closed under the loop's eyes makes uvloop abort the process.
+            self._stream.release()
+        self._connection.close()
 
     async def _open_stream(self) -> PushbackStream | None:
         connection, store = self._connection, self._entrance.tls
@@ -164,7 +168,9 @@ class Arrival:
             decided, protocol = _find_claimant(self._entrance.protocols, first)
         if protocol is None:
             self._counters.unclaimed += 1
-            log.debug("%s: closed, no protocol begins with %s", self._peer, first.hex(" "))
+            log.debug(
+                "%s: closed, no protocol begins with %s", self._peer, first[:_SHOWN_BYTES].hex(" ")
+            )
         else:
             stream.push_back(first)
         return protocol

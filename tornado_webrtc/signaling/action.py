@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Send:
     """Send a text frame to a connection. Frames for one connection keep their order."""
 
     address: PeerAddress
-    frame: bytes
+    frame: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

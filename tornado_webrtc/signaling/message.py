@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "decode_directed",
     "decode_envelope",
     "decode_new",
+    "decode_payload",
     "error_frame",
     "forward_frame",
     "leave_frame",
@@ -41,8 +42,13 @@ HEARTBEAT = b"{}"
 
 MAX_ID_LENGTH = 128
 MAX_SESSION_ID_LENGTH = 2 * MAX_ID_LENGTH + 1
-MAX_LABEL_LENGTH = 256
+MAX_NAME_LENGTH = 64
+MAX_USER_AGENT_LENGTH = 192
+"""Every peer's entry is sent to every other one: 500 of the longest fit in 1 MB."""
+
 MAX_TYPE_LENGTH = 64
+NESTING_MARGIN = 200
+"""Levels that a message could be nested deeper and still be decoded."""
 
 _EMPTY = msgspec.Raw(b"null")
 
@@ -65,8 +71,8 @@ class New:
 
     Attributes:
         id: The id it wants.
-        name: Shown to people; cut at 256 characters, empty if there was none.
-        user_agent: Shown to people; likewise.
+        name: Shown to people; cut at 64 characters, empty if there was none.
+        user_agent: Shown to people; cut at 192 characters, empty if there was none.
         token: For plugins that authenticate; never forwarded, nor shown in a repr.
         room: For plugins that decide the scope.
     """
@@ -112,12 +118,14 @@ class Bye(msgspec.Struct, frozen=True):
     sender: str | None = msgspec.field(name="from", default=None)
 
 
-_Decoded = TypeVar("_Decoded", Envelope, _NewPayload, Directed, Bye)
+_Decoded = TypeVar("_Decoded")
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _new_decoder = msgspec.json.Decoder(_NewPayload)
 _directed_decoder = msgspec.json.Decoder(Directed)
 _bye_decoder = msgspec.json.Decoder(Bye)
+_nesting_decoder = msgspec.json.Decoder(msgspec.Raw)
+_payload_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _encode = msgspec.json.encode
 
 
@@ -135,11 +143,20 @@ def decode_envelope(frame: str | bytes) -> Envelope:
             string `type`. Nothing else is raised for any input.
     """
     envelope = _decode(_envelope_decoder, frame, "Not a message")
+    _check_nesting(frame)
     if len(envelope.type) > MAX_TYPE_LENGTH:
         raise SignalingError("bad-message", "The message type is too long.")
     if not envelope.type and len(frame) != len(HEARTBEAT):
         raise SignalingError("bad-message", "Not a message: it has no `type`.")
     return envelope
+
+
+def _check_nesting(frame: str | bytes) -> None:
+    """Refuse what could be decoded here, but perhaps no more by a plugin, deeper in the stack."""
+    text = frame.encode() if isinstance(frame, str) else frame
+    if text.count(b"[") + text.count(b"{") > NESTING_MARGIN:
+        deeper = b"[" * NESTING_MARGIN + text + b"]" * NESTING_MARGIN
+        _decode(_nesting_decoder, deeper, "Not a message")
 
 
 def _decode(
@@ -166,11 +183,10 @@ def decode_new(envelope: Envelope) -> New:
     """
     payload = _decode_data(_new_decoder, envelope)
     _check_id(payload.id)
-    name, user_agent = payload.name or "", payload.user_agent or ""
     return New(
         payload.id,
-        name[:MAX_LABEL_LENGTH],
-        user_agent[:MAX_LABEL_LENGTH],
+        _label(payload.name, MAX_NAME_LENGTH),
+        _label(payload.user_agent, MAX_USER_AGENT_LENGTH),
         payload.token,
         payload.room,
     )
@@ -202,11 +218,31 @@ def decode_bye(envelope: Envelope) -> Bye:
     return bye
 
 
+def decode_payload(envelope: Envelope) -> Any:
+    """Decode a whole payload, for those who want to look at it.
+
+    Raises:
+        SignalingError: ``bad-message`` if it holds what JSON allows and Python
+            does not: numbers out of range, or too deep a nesting.
+    """
+    return _decode_data(_payload_decoder, envelope)
+
+
+def _label(text: str | None, max_length: int) -> str:
+    """A text for people: cut, and without control characters."""
+    shown = (text or "")[:max_length]
+    return "".join(" " if _is_control(character) else character for character in shown)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc"
+
+
 def _check_id(peer_id: str) -> None:
     if not 1 <= len(peer_id) <= MAX_ID_LENGTH:
         reason = f"Bad `new`: `id` must have 1 to {MAX_ID_LENGTH} characters."
         raise SignalingError("bad-message", reason)
-    if any(unicodedata.category(character) == "Cc" for character in peer_id):
+    if any(map(_is_control, peer_id)):
         raise SignalingError("bad-message", "Bad `new`: `id` must not hold control characters.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from tornado_webrtc.signaling.message import peer_entry, peers_frame
@@ -50,24 +51,20 @@ class Roster:
 
     def lists(self) -> Iterator[tuple[Peer, bytes]]:
         """Each peer with the `peers` frame it is to receive."""
-        entries = list(self._entries.values())
-        if not self._list_max or len(entries) <= self._list_max:
-            frame = peers_frame(entries)
-            for peer in self:
-                yield peer, frame
-            return
-        shown = entries[: self._list_max]
+        shown = self._shown()
         frame = peers_frame(shown)
         for position, peer in enumerate(self):
-            yield peer, frame if position < self._list_max else self._with_own(shown, peer)
+            yield peer, frame if position < len(shown) else self._with_own(shown, peer)
 
     def list_for(self, peer: Peer) -> bytes:
         """The `peers` frame that one peer of this roster is to receive."""
-        entries = list(self._entries.values())
+        shown = self._shown()
         own = self._entries[peer.id]
-        if not self._list_max or len(entries) <= self._list_max or own in entries[: self._list_max]:
-            return peers_frame(entries[: self._list_max or None])
-        return self._with_own(entries[: self._list_max], peer)
+        return peers_frame(shown) if own in shown else self._with_own(shown, peer)
+
+    def _shown(self) -> list[bytes]:
+        """The entries of those that are shown to everybody."""
+        return list(itertools.islice(self._entries.values(), self._list_max or None))
 
     def _with_own(self, shown: list[bytes], peer: Peer) -> bytes:
         return peers_frame([*shown[:-1], self._entries[peer.id]])

@@ -8,7 +8,7 @@ is cheap and looks at the state as it is then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tornado_webrtc.errors import SignalingError
@@ -72,7 +72,7 @@ class Route:
     session_id: str
     session: Session | None
     late: bool
-    frame: bytes
+    frame: bytes = field(repr=False)
 
     @property
     def begins_call(self) -> bool:
@@ -173,13 +173,14 @@ class SignalingServer:
         ]
         return [*actions, PeerLeft(peer, reason), Announce(peer.scope)]
 
-    def announcement(self, scope: str) -> list[Send]:
-        """The list of peers, for every peer of the scope that this node holds."""
-        return [
-            Send(peer.address, frame)
-            for peer, frame in self.presence.roster(scope).lists()
-            if peer.address.node_id == self.node_id
-        ]
+    def announcement(self, scope: str) -> Iterator[Send]:
+        """The list of peers, for every peer of the scope that this node holds, one by one.
+
+        In a large scope the lists differ: together they may be very many bytes.
+        """
+        for peer, frame in self.presence.roster(scope).lists():
+            if peer.address.node_id == self.node_id:
+                yield Send(peer.address, frame)
 
     def list_for(self, peer: Peer) -> Send:
         """The list of peers, for one signed-in peer."""
@@ -226,7 +227,7 @@ class SignalingServer:
                 session_id, sender, target
             )
         if foreign:
-            raise SignalingError("not-in-session", f"Session [{session_id}] is not yours.")
+            raise SignalingError("not-in-session", f"Session [{session_id}] is taken.")
 
     def _names_others(self, session_id: str, sender: Peer, target: Peer) -> bool:
         """Whether a session id of the form CALLER-CALLEE names peers, but not these two.

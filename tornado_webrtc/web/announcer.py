@@ -10,12 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tornado_webrtc.bucket import BucketTable
 from tornado_webrtc.clock import Clock
 
 __all__ = ["Announcer"]
 
 BYTES_PER_S = 20_000_000
 """What may be spent on lists, per scope and on average."""
+
+LISTS_PER_S = 1.0
+LISTS_AT_ONCE = 8.0
+"""How often a list goes out, however small it is: one client that changes its name without
+end must not keep a crowd's phones awake."""
 
 MAX_DELAY_S = 5.0
 """How old the list of a very large scope may get."""
@@ -33,6 +39,7 @@ class Announcer:
         self._send = send
         self._clock = clock
         self._free_at: dict[str, float] = {}
+        self._spacing = BucketTable(LISTS_PER_S, LISTS_AT_ONCE)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopped = False
 
@@ -44,7 +51,10 @@ class Announcer:
         """The list of a scope changed: it goes out at once or soon."""
         if self._stopped or scope in self._timers:
             return
-        wait_s = self._free_at.get(scope, 0.0) - self._clock.now()
+        now = self._clock.now()
+        wait_s = self._free_at.get(scope, 0.0) - now
+        if wait_s <= 0:
+            wait_s = self._spacing.take(scope, now)
         if wait_s <= 0:
             self._flush(scope)
         else:

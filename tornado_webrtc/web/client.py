@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tornado.httputil import HTTPServerRequest
 
-__all__ = ["client_ip", "rightmost_untrusted"]
+__all__ = ["bearer_token", "client_ip", "rightmost_untrusted"]
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -63,6 +63,12 @@ def rightmost_untrusted(
         if not _is_trusted(address, trusted):
             break
     return str(address)
+
+
+def bearer_token(request: HTTPServerRequest) -> str | None:
+    """The token in ``Authorization: Bearer TOKEN``, if there is one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def client_ip(request: HTTPServerRequest, trusted: Sequence[Network]) -> str:

@@ -27,6 +27,9 @@ __all__ = ["CloseCode", "Connection", "Handshake", "Transport"]
 MAX_WAITING_FRAMES = 64
 """Frames that wait for their turn before reading pauses."""
 
+MAX_WAITING_BYTES = 262144
+"""Bytes of them, likewise."""
+
 MAX_THROTTLED_S = 30.0
 """Seconds above the message rate after which a connection is closed."""
 
@@ -117,13 +120,14 @@ class Connection:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(transport.write, hub.limits.send_queue_bytes, self._overflowed)
-        self._inbox: deque[str] = deque()
+        self._inbox: deque[bytes] = deque()
+        self._inbox_bytes = 0
         self._wakeup = asyncio.Event()
         self._room: asyncio.Future[None] | None = None
         self._closing = False
         self._worker: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._pongs: set[asyncio.Future[None]] = set()
+        self._probes: set[asyncio.Future[None]] = set()
         self._heard_since_ping = True
         rate = hub.limits.messages_per_s
         now = hub.clock.now()
@@ -144,12 +148,20 @@ class Connection:
         """Begin to handle frames; timers run from here."""
         limits = self._hub.limits
         self._worker = asyncio.create_task(self._work())
-        if limits.hello_timeout_s:
-            self._later("hello", limits.hello_timeout_s, self._check_hello)
+        self.expect_hello(True)
         if limits.heartbeat_s:
             self._later("heartbeat", limits.heartbeat_s, self._heartbeat)
         if limits.ping_s:
             self._later("ping", limits.ping_s, self._check_alive)
+
+    def expect_hello(self, expected: bool) -> None:
+        """Close the connection unless `new` comes in time; a `new` that is being judged came."""
+        limit_s = self._hub.limits.hello_timeout_s
+        timer = self._timers.pop("hello", None)
+        if timer is not None:
+            timer.cancel()
+        if expected and limit_s and not self._closing:
+            self._later("hello", limit_s, self._check_hello)
 
     def close(self, code: int, reason: str, *, left: str = "disconnected") -> None:
         """Close after what was sent before has left; the peer leaves at once.
@@ -183,19 +195,30 @@ class Connection:
         self._closing = True
         self._cancel_timers()
         self._inbox.clear()
+        self._inbox_bytes = 0
         self._make_room()
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
         else:
             self._wakeup.set()
-        self._hub.drop(self, left)
         self._later("closing", MAX_CLOSING_S, self._transport.abort)
+        self._hub.drop(self, left)
 
     def _overflowed(self) -> None:
+        """Too much waits for a slow reader.
+
+        Whoever sends may be in the middle of telling hundreds of others, and what
+        the end of this connection makes known could overflow the next one, and so
+        on: so it ends a moment later.
+        """
+        self._loop.call_soon(self._give_up)
+
+    def _give_up(self) -> None:
         """A reader too slow: nothing that waits would help it (close code 4008)."""
+        if self._closing:
+            return
         self._hub.count("closed.too-slow")
-        if not self._closing:
-            self._begin_closing("too-slow")
+        self._begin_closing("too-slow")
         self._transport.close(CloseCode.TOO_SLOW, "you read too slowly")
 
     # --- frames -------------------------------------------------------------
@@ -217,9 +240,11 @@ class Connection:
         if self._closing:
             return None
         self.heard()
-        self._inbox.append(frame)
+        encoded = frame.encode()
+        self._inbox.append(encoded)
+        self._inbox_bytes += len(encoded)
         self._wakeup.set()
-        if len(self._inbox) < MAX_WAITING_FRAMES:
+        if not self._paused:
             return None
         self._room = self._loop.create_future()
         return self._room
@@ -231,14 +256,16 @@ class Connection:
                 if not await self._pace():
                     return
                 frame = self._inbox.popleft()
-                self._make_room()
+                self._inbox_bytes -= len(frame)
+                if not self._paused:
+                    self._make_room()
                 await self._handle(frame)
             if self._closing:
                 return
             self._wakeup.clear()
             await self._wakeup.wait()
 
-    async def _handle(self, frame: str) -> None:
+    async def _handle(self, frame: bytes) -> None:
         try:
             await self._hub.handle(self, frame)
         except Exception:
@@ -268,7 +295,7 @@ class Connection:
                 self.close(CloseCode.TOO_MANY, "too many messages", left="too-many-messages")
                 return False
             await asyncio.sleep(wait_s)
-        if len(self._inbox) < MAX_WAITING_FRAMES // 2:
+        if not self._paused and len(self._inbox) < MAX_WAITING_FRAMES // 2:
             self._throttled_since = None
         return True
 
@@ -277,28 +304,31 @@ class Connection:
     def heard(self) -> None:
         """Something came from the client: a frame, or the answer to a ping."""
         self._heard_since_ping = True
-
-    def pong(self) -> None:
-        """The answer to a ping came."""
-        self.heard()
-        for waiting in self._pongs:
-            if not waiting.done():
-                waiting.set_result(None)
+        for probe in self._probes:
+            if not probe.done():
+                probe.set_result(None)
 
     async def probe(self, timeout_s: float) -> bool:
-        """Ping the client and tell whether it answers in time."""
+        """Ping the client and tell whether anything comes from it in time.
+
+        While reading is paused nothing can come, so that says nothing against it.
+        """
         if self._closing:
             return False
-        answer: asyncio.Future[None] = self._loop.create_future()
-        self._pongs.add(answer)
+        sign: asyncio.Future[None] = self._loop.create_future()
+        self._probes.add(sign)
         try:
             self._transport.ping()
-            await asyncio.wait_for(answer, timeout_s)
+            await asyncio.wait_for(sign, timeout_s)
         except TimeoutError:
-            return False
+            return self._paused and not self._closing
         finally:
-            self._pongs.discard(answer)
+            self._probes.discard(sign)
         return not self._closing
+
+    @property
+    def _paused(self) -> bool:
+        return len(self._inbox) >= MAX_WAITING_FRAMES or self._inbox_bytes >= MAX_WAITING_BYTES
 
     def _later(self, name: str, delay_s: float, callback: Callable[[], None]) -> None:
         self._timers[name] = self._loop.call_later(delay_s, callback)
@@ -319,8 +349,7 @@ class Connection:
 
     def _check_alive(self) -> None:
         """Ping; without any sign of life since the last ping the client is gone."""
-        paused = len(self._inbox) >= MAX_WAITING_FRAMES
-        if not (self._heard_since_ping or paused):
+        if not (self._heard_since_ping or self._paused):
             self._hub.count("closed.no-pong")
             self.abort(left="no-pong")
             return

@@ -142,7 +142,10 @@ class Hub:
             self.perform([self.signaling.list_for(peer)])
 
     def close_all(self, code: int, reason: str) -> None:
-        """Close every connection."""
+        """End every call, for both legs alike, and close every connection."""
+        self._announcer.stop()
+        for session in self.sessions():
+            self.perform(self.signaling.end(session, "server-stopped", self.clock.now()))
         for connection in tuple(self._connections.values()):
             connection.close(code, reason, left="server-stopped")
 
@@ -183,7 +186,7 @@ class Hub:
 
     # --- messages -----------------------------------------------------------
 
-    async def handle(self, connection: Connection, frame: str) -> None:
+    async def handle(self, connection: Connection, frame: bytes) -> None:
         """Handle one frame; bad content is answered with `error`, never raised."""
         try:
             envelope = decode_envelope(frame)
@@ -197,13 +200,13 @@ class Hub:
             self.count(f"error.{error.code}")
             self.perform(self.signaling.refuse(connection.address, envelope, error))
 
-    async def _dispatch(self, connection: Connection, envelope: Envelope, frame: str) -> None:
+    async def _dispatch(self, connection: Connection, envelope: Envelope, frame: bytes) -> None:
         kind = envelope.type
         if not kind:
             return
         self.count(f"message.{kind if kind in CORE_TYPES else 'other'}")
         if kind == "keepalive":
-            connection.send(frame.encode())
+            connection.send(frame)
         elif kind == "new":
             await self._registration.register(connection, envelope)
         else:

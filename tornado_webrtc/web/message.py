@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from tornado_webrtc.errors import SignalingError
 from tornado_webrtc.signaling import Peer, Send
-from tornado_webrtc.signaling.message import Envelope, error_frame
+from tornado_webrtc.signaling.message import Envelope, decode_payload, error_frame
 
 if TYPE_CHECKING:
     from tornado_webrtc.web.hub import Hub
@@ -20,9 +17,15 @@ __all__ = ["MessageContext"]
 class MessageContext:
     """A message from a registered peer; `tornado_webrtc.hooks.Message` is its shape.
 
+    Its payload is decoded before any plugin sees it, so that one which cannot be
+    decoded is the fault of its sender and of nobody's plugin.
+
     Attributes:
         type: The message type.
         peer: Who sent it.
+
+    Raises:
+        SignalingError: ``bad-message`` if the payload cannot be decoded.
     """
 
     def __init__(self, hub: Hub, peer: Peer, envelope: Envelope) -> None:
@@ -30,19 +33,20 @@ class MessageContext:
         self.peer = peer
         self._hub = hub
         self._envelope = envelope
+        self._checked = decode_payload(envelope)
 
     def __repr__(self) -> str:
         return f"<message {self.type!r} from {self.peer.id!r}>"
 
-    @cached_property
+    @property
     def data(self) -> Any:
-        """The decoded payload. The message is forwarded as it came, whatever is done to this."""
-        return msgspec.json.decode(self._envelope.data)
+        """The payload, decoded anew each time: whoever changes it changes only its own copy."""
+        return decode_payload(self._envelope)
 
     @property
     def to(self) -> str | None:
         """The peer id that it is for, if it says so."""
-        to = self.data.get("to") if isinstance(self.data, dict) else None
+        to = self._checked.get("to") if isinstance(self._checked, dict) else None
         return to if isinstance(to, str) else None
 
     def reply(self, message_type: str, data: object) -> None:

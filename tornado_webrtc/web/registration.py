@@ -6,7 +6,7 @@ one after another; the pure library is only asked at the end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tornado_webrtc.errors import PluginError, SignalingError
 from tornado_webrtc.hooks import AuthRequest, Identity, JoinRequest, Refused, ScopeRequest
@@ -71,6 +71,7 @@ class Registration:
         if peer is not None:
             self._update(peer, new)
             return
+        connection.expect_hello(False)
         try:
             await self._join(connection, new)
         except _RejectedError as rejected:
@@ -78,6 +79,9 @@ class Registration:
             refusal = self._hub.signaling.refuse(connection.address, envelope, rejected.error)
             self._hub.perform(refusal)
             connection.close(rejected.code, rejected.error.reason, left="refused")
+        except SignalingError:
+            connection.expect_hello(True)
+            raise
 
     def _update(self, peer: Peer, new: New) -> None:
         if new.id != peer.id:
@@ -107,17 +111,21 @@ class Registration:
         identity = connection.identity
         if identity is None and self._hub.hooks.implemented("authenticate"):
             identity = await self._identify(connection, "new", new.token, new.id)
-            connection.identity = identity
         if identity is not None and not identity.allows(new.id):
-            raise SignalingError("id-not-allowed", f"You may not sign in as [{new.id}].")
+            error = SignalingError("id-not-allowed", f"You may not sign in as [{new.id}].")
+            raise _RejectedError(CloseCode.NOT_ALLOWED, error)
         return identity
 
     async def _identify(
-        self, connection: Connection, kind: str, token: str | None, peer_id: str | None
+        self,
+        connection: Connection,
+        kind: Literal["upgrade", "new"],
+        token: str | None,
+        peer_id: str | None,
     ) -> Identity | None:
         handshake = connection.handshake
         request = AuthRequest(
-            kind="new" if kind == "new" else "upgrade",
+            kind=kind,
             token=token or handshake.token,
             remote_ip=handshake.remote_ip,
             origin=handshake.origin,

@@ -10,6 +10,7 @@ from tornado_webrtc.bucket import client_prefix
 from tornado_webrtc.credential import Credential, check_name, mint
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import AuthRequest, IceRequest, IceServer, Identity
+from tornado_webrtc.web.client import bearer_token
 from tornado_webrtc.web.handler import ApiError, ApiHandler
 
 __all__ = ["TurnHandler", "configured_servers"]
@@ -84,10 +85,9 @@ class TurnHandler(ApiHandler):
                 raise ApiError(403, "name-not-allowed", "Your token is not for this name.")
 
     async def _authenticate(self, name: str) -> Identity | None:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         request = AuthRequest(
             kind="rest",
-            token=token.strip() or None if scheme.lower() == "bearer" else None,
+            token=bearer_token(self.request),
             remote_ip=self.remote_ip,
             origin=self.request.headers.get("Origin"),
             path=self.request.path,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from tornado_webrtc.web.client import client_ip
+from tornado_webrtc.web.client import bearer_token, client_ip
 from tornado_webrtc.web.connection import CloseCode, Connection, Handshake
 from tornado_webrtc.web.handler import PageHandler
 from tornado_webrtc.web.origin import origin_allowed, same_host
@@ -28,6 +28,8 @@ SUBPROTOCOL = "tornado-webrtc"
 """Offered by clients that show a token beside it; they are dropped unless it is selected."""
 
 BEARER_PREFIX = "bearer."
+
+MAX_REASON_BYTES = 123
 
 
 class SignalingSocket(PageHandler, WebSocketHandler):
@@ -91,9 +93,9 @@ class SignalingSocket(PageHandler, WebSocketHandler):
 
     def _token(self) -> str | None:
         """The token that the client shows: in `Authorization`, or beside our subprotocol."""
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return token.strip()
+        token = bearer_token(self.request)
+        if token is not None:
+            return token
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         tokens = (each.strip() for each in offered)
         return next(
@@ -132,7 +134,7 @@ class SignalingSocket(PageHandler, WebSocketHandler):
     def on_pong(self, data: bytes) -> None:
         """The answer to a ping came."""
         if self._connection is not None:
-            self._connection.pong()
+            self._connection.heard()
 
     def on_close(self) -> None:
         """The socket is gone."""
@@ -167,8 +169,9 @@ class SocketTransport:
             self._handler.ping()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake."""
-        self._handler.close(code, reason)
+        """Begin the closing handshake; a reason has at most 123 bytes (RFC 6455 section 5.5)."""
+        fitting = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        self._handler.close(code, fitting)
 
     def abort(self) -> None:
         """Drop the socket at once."""
