@@ -2,21 +2,24 @@
 #
 #   make run PYTHON=python3.12     another interpreter
 #   make test WORKERS=8            more tests at once
+#   make bench BENCH=--quick       options of bench/turn.py
 
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+BENCH ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+LIBRARIES := signaling stun
 
 # Browser tests drive the system's Chromium.
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-long lint format types coverage coverage-signaling environment system clean
+.PHONY: help run test test-long lint format types coverage coverage-libraries environment system bench clean
 
 help:
 	@echo 'make run        serve the demo client; configuration, certificate and secrets in run/'
@@ -26,6 +29,7 @@ help:
 	@echo 'make format     ruff: mend what can be mended'
 	@echo 'make types      mypy'
 	@echo 'make coverage   all tests but the long ones, with a report in htmlcov/'
+	@echo 'make bench      how TURN does beside coturn, see docs/benchmarks.md'
 	@echo 'make clean      remove everything that was made, except run/'
 
 run: $(VENV)/.for-running run/server.ini
@@ -34,7 +38,7 @@ run: $(VENV)/.for-running run/server.ini
 run/server.ini: | $(VENV)/.for-running
 	$(BIN)/tornado-webrtc init run
 
-test: system lint types coverage-signaling
+test: system lint types coverage-libraries
 	$(PYTEST)
 
 test-long: system environment
@@ -54,9 +58,14 @@ types: environment
 coverage: system environment
 	$(PYTEST) --cov --cov-report=term --cov-report=html
 
-# The pure library is covered by its own tests, every branch.
-coverage-signaling: environment
-	$(BIN)/pytest -q tests/signaling --cov=tornado_webrtc.signaling --cov-fail-under=100
+# Each pure library is covered by its own tests alone, every branch.
+coverage-libraries: environment
+	@set -e; for library in $(LIBRARIES); do \
+		$(BIN)/pytest -q tests/$$library --cov=tornado_webrtc.$$library --cov-fail-under=100; \
+	done
+
+bench: environment
+	$(BIN)/python bench/turn.py $(BENCH)
 
 environment: $(VENV)/.for-testing
 
@@ -84,6 +93,9 @@ system:
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 		command -v google-chrome >/dev/null || missing="$$missing chromium"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	command -v turnutils_uclient >/dev/null || missing="$$missing coturn"; \
+	echo '#include <openssl/evp.h>' | cc -E - >/dev/null 2>&1 || \
+		missing="$$missing gcc libc6-dev libssl-dev"; \
 	if [ -z "$$missing" ]; then \
 		: ; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -39,7 +39,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "clock": (),
     "config": ("paths", "errors"),
     "credential": ("clock", "config", "errors"),
-    "request": ("config", "credential", "signaling", "errors"),
+    "request": ("config", "credential", "listener", "signaling", "errors"),
     "isolation": ("errors",),
     "hooks": ("", "config", "credential", "isolation", "request", "signaling", "errors"),
     "hookspecs": ("", "config", "credential", "hooks", "request", "signaling", "errors"),
@@ -56,10 +56,13 @@ TABLE: dict[str, tuple[str, ...]] = {
     # Around the server: what the command line needs.
     "process": (),
     "scaffold": ("certificate", "paths", "state", "errors"),
-    "inspection": ("certificate", "config", "errors"),
+    "inspection": (
+        *("certificate", "config", "errors", "hooks", "pluginmanager"),
+        *("process", "server", "state", "web"),
+    ),
     "cli": (
-        *("", "certificate", "config", "pluginmanager", "server", "errors"),
-        *("inspection", "process", "scaffold"),
+        *("", "certificate", "clock", "config", "credential", "pluginmanager", "server"),
+        *("errors", "inspection", "process", "scaffold", "state"),
     ),
     "__main__": ("cli",),
     # The plugins' namespace, and any plugin.

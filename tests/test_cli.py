@@ -19,7 +19,10 @@ from tornado_webrtc.cli import main
 from tornado_webrtc.scaffold import Scaffold, make_folder
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = "plugins: logging_console"  # the one that runs without being asked for
+pytestmark = pytest.mark.usefixtures("turn_on_loopback")
+
+SHIPPED = "plugins: logging_console, turn"
+TOLD = "clients are told to use: no ICE server\n"
 
 GREETER = """
 import click
@@ -146,7 +149,7 @@ def test_version(option: str) -> None:
         ["init", "a", "--port", "65536"],
         ["cert", "frobnicate"],
         ["cert", "make", "only-one"],
-        ["check", "extra"],
+        ["check", "a", "b"],
     ],
 )
 def test_wrong_usage_exits_2_and_does_nothing(
@@ -208,7 +211,7 @@ def test_check_takes_conf_before_or_after_itself(made: Scaffold, before: bool) -
     conf = ["--conf", made.conf]
     result = run(*conf, "check") if before else run("check", *conf)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{made.conf}: no problems, 0 warnings; {SHIPPED}\n"
+    assert result.stdout == f"{made.conf}: no problems, 0 warnings; {SHIPPED}\n{TOLD}"
 
 
 def test_check_takes_conf_from_the_environment(
@@ -226,14 +229,14 @@ def test_check_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_names_the_plugins(greeter: Path) -> None:
-    assert run("check", "--conf", greeter).stdout.endswith(f"{SHIPPED}, greeter\n")
+    assert run("check", "--conf", greeter).stdout.endswith(f"{SHIPPED}, greeter\n{TOLD}")
 
 
 def test_check_counts_and_explains_warnings(made: Scaffold) -> None:
     set_line(made.conf, "#html_root =", "html_root = nowhere")
     result = run("check", "--conf", made.conf)
     assert result.exit_code == 0
-    assert result.stdout == f"{made.conf}: no problems, 1 warning; {SHIPPED}\n"
+    assert result.stdout == f"{made.conf}: no problems, 1 warning; {SHIPPED}\n{TOLD}"
     assert re.match(rf"warning: {re.escape(str(made.conf))}, line \d+, ", result.stderr)
     assert "nowhere" in result.stderr
 

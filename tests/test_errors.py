@@ -15,7 +15,7 @@ HOST = Problem("server.ini, line 3, general.bind", "'x' is no address")
 
 def test_whoever_catches_the_base_catches_all() -> None:
     classes = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
-    assert len(classes) == 7
+    assert len(classes) == 8
     assert all(issubclass(each, TornadoWebrtcError) for each in classes)
 
 

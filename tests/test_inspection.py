@@ -11,11 +11,20 @@ from tests.conftest import ExpectLog
 from tornado_webrtc import inspection
 from tornado_webrtc.certificate import make_certificate, write_certificate
 from tornado_webrtc.config import Config, General, Turn
-from tornado_webrtc.errors import ConfigError
-from tornado_webrtc.inspection import check_certificate, doubts
+from tornado_webrtc.errors import ConfigError, Problem
+from tornado_webrtc.inspection import check_surroundings, doubts, doubts_of_uris, uri_host
+from tornado_webrtc.pluginmanager import PluginManager
 
 PUBLIC_4, PUBLIC_6 = "93.184.216.34", "2606:2800:220:1::1"
 MACHINE = ["localhost", "box", "127.0.0.1", "::1", "10.1.2.3", "fd00::1", "192.0.2.1"]
+
+
+def without_plugins(config: Config) -> PluginManager:
+    return PluginManager([], config, ())
+
+
+def check(config: Config) -> None:
+    check_surroundings(config, without_plugins(config))
 
 
 # --- certificate --------------------------------------------------------------------
@@ -27,17 +36,17 @@ def with_certificate(folder: Path, path: Path | None = Path("server.ini")) -> Co
 
 
 def test_no_certificate_is_fine() -> None:
-    check_certificate(Config())
+    check(Config())
 
 
 def test_good_certificate_is_fine(tmp_path: Path) -> None:
     write_certificate(tmp_path / "cert.pem", tmp_path / "key.pem", ["localhost"])
-    check_certificate(with_certificate(tmp_path))
+    check(with_certificate(tmp_path))
 
 
 def test_missing_certificate_names_the_file_and_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_certificate(with_certificate(tmp_path))
+        check(with_certificate(tmp_path))
     (problem,) = caught.value.problems
     assert problem.where == "server.ini, general.cert"
     assert str(tmp_path / "cert.pem") in problem.message
@@ -48,12 +57,12 @@ def test_key_of_another_certificate_is_a_problem(tmp_path: Path) -> None:
     write_certificate(tmp_path / "cert.pem", tmp_path / "key.pem", ["localhost"])
     (tmp_path / "key.pem").write_bytes(make_certificate(["localhost"])[1])
     with pytest.raises(ConfigError, match="does not belong"):
-        check_certificate(with_certificate(tmp_path))
+        check(with_certificate(tmp_path))
 
 
 def test_problem_without_a_file_does_not_name_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_certificate(with_certificate(tmp_path, path=None))
+        check(with_certificate(tmp_path, path=None))
     assert caught.value.problems[0].where == "environment, general.cert"
 
 
@@ -62,7 +71,7 @@ def test_expired_certificate_is_a_warning(tmp_path: Path, expect_log: ExpectLog)
     (tmp_path / "cert.pem").write_bytes(cert)
     (tmp_path / "key.pem").write_bytes(key)
     expect_log(r"expired on 2020-01-02")
-    check_certificate(with_certificate(tmp_path))
+    check(with_certificate(tmp_path))
 
 
 # --- doubts -------------------------------------------------------------------------
@@ -76,8 +85,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def doubts_without_plugins(config: Config) -> list[Problem]:
+    return doubts(config, without_plugins(config).hooks)
+
+
 def doubtful(config: Config) -> list[str]:
-    return [problem.where.rpartition(" ")[2] for problem in doubts(config)]
+    return [problem.where.rpartition(" ")[2] for problem in doubts_without_plugins(config)]
 
 
 def configured(*, api_access: Any = "open", path: Path | None = None, **general: Any) -> Config:
@@ -86,13 +99,13 @@ def configured(*, api_access: Any = "open", path: Path | None = None, **general:
 
 def test_private_machine_gives_no_doubts(machine: list[str]) -> None:
     assert machine
-    assert doubts(configured()) == []
+    assert doubts_without_plugins(configured()) == []
 
 
 @pytest.mark.parametrize("public", [PUBLIC_4, PUBLIC_6])
 def test_open_server_on_a_public_address_is_doubtful(machine: list[str], public: str) -> None:
     machine.append(public)
-    found = doubts(configured(path=Path("conf/server.ini")))
+    found = doubts_without_plugins(configured(path=Path("conf/server.ini")))
     assert [problem.where for problem in found] == [
         "conf/server.ini, turn.api_access",
         "conf/server.ini, general.cert",
@@ -106,7 +119,7 @@ def test_doubts_name_every_public_address_but_no_file_where_there_is_none(
     machine: list[str],
 ) -> None:
     machine += [PUBLIC_4, PUBLIC_6]
-    found = doubts(configured())
+    found = doubts_without_plugins(configured())
     assert [problem.where for problem in found] == [
         "defaults, turn.api_access",
         "defaults, general.cert",
@@ -114,10 +127,15 @@ def test_doubts_name_every_public_address_but_no_file_where_there_is_none(
     assert all(f"{PUBLIC_4}, {PUBLIC_6}" in problem.message for problem in found)
 
 
-@pytest.mark.parametrize("api_access", ["peer", "auth"])
-def test_access_that_is_not_open_is_not_doubtful(machine: list[str], api_access: str) -> None:
+def test_access_that_is_not_open_is_not_doubtful(machine: list[str]) -> None:
     machine.append(PUBLIC_4)
-    assert doubtful(configured(api_access=api_access)) == ["general.cert"]
+    assert doubtful(configured(api_access="peer")) == ["general.cert"]
+
+
+def test_access_by_authentication_needs_somebody_who_authenticates(machine: list[str]) -> None:
+    assert machine
+    (doubt,) = doubts_without_plugins(configured(api_access="auth"))
+    assert "no plugin authenticates" in doubt.message
 
 
 def test_https_or_a_proxy_for_it_is_not_doubtful(machine: list[str]) -> None:
@@ -146,9 +164,60 @@ def test_only_addresses_that_the_server_listens_on_count(
     machine: list[str], bind: tuple[str, ...], reachable: list[str]
 ) -> None:
     machine += [PUBLIC_4, PUBLIC_6]
-    text = "\n".join(problem.message for problem in doubts(configured(bind=bind)))
+    text = "\n".join(problem.message for problem in doubts_without_plugins(configured(bind=bind)))
     assert [address for address in (PUBLIC_4, PUBLIC_6) if address in text] == reachable
 
 
 def test_this_machine_can_be_looked_at() -> None:
     assert set(doubtful(configured())) <= {"turn.api_access", "general.cert"}
+
+
+# --- what serving would need --------------------------------------------------------
+
+
+def test_everything_that_does_not_work_is_said_at_once(tmp_path: Path) -> None:
+    secret_file = tmp_path / "secret"
+    secret_file.write_text("\n")
+    config = Config(
+        path=Path("server.ini"),
+        general=General(
+            cert=tmp_path / "cert.pem", key=tmp_path / "key.pem", bind=("nowhere.invalid",)
+        ),
+        turn=Turn(secret_file=secret_file),
+    )
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    assert [problem.where for problem in caught.value.problems] == [
+        "server.ini, general.cert",
+        "server.ini, general.bind",
+        "server.ini, turn.secret_file",
+    ]
+
+
+def test_checking_makes_no_secret(tmp_path: Path) -> None:
+    check(Config(general=General(state_dir=tmp_path / "state")))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what clients are told ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        ("turn:192.0.2.1:3478?transport=udp", "192.0.2.1"),
+        ("turn:[2001:db8::1]:3478?transport=tcp", "2001:db8::1"),
+        ("stun:stun.example.org", "stun.example.org"),
+        ("turns:example.org:443", "example.org"),
+    ],
+)
+def test_host_of_a_uri(uri: str, host: str) -> None:
+    assert uri_host(uri) == host
+
+
+def test_addresses_that_a_phone_outside_cannot_reach() -> None:
+    uris = [f"turn:{host}:1" for host in ("127.0.0.1", "10.1.2.3", "[::1]", PUBLIC_4, "a.example")]
+    found = {problem.where: problem.message for problem in doubts_of_uris(uris)}
+    assert list(found) == ["turn server 127.0.0.1", "turn server 10.1.2.3", "turn server ::1"]
+    assert "leads each client to itself" in found["turn server 127.0.0.1"]
+    assert "private" in found["turn server 10.1.2.3"]

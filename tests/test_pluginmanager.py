@@ -376,7 +376,7 @@ def draft(tmp_path: Path, text: str, **plugins: str) -> Draft:
     for name, source in plugins.items():
         (folder / f"{name}.py").write_text(source)
     file = tmp_path / "server.ini"
-    file.write_text(f"[plugins]\npath = plugins\ndisabled = logging_console\n{text}")
+    file.write_text(f"[plugins]\npath = plugins\ndisabled = logging_console, turn\n{text}")
     return Draft.read(file, {})
 
 
@@ -416,7 +416,7 @@ def test_section_of_a_disabled_plugin(tmp_path: Path) -> None:
     text = "[lamp]\nwatts = 60\n"
     made = draft(tmp_path, text, lamp=LAMP)
     file = tmp_path / "server.ini"
-    file.write_text(file.read_text().replace("logging_console", "logging_console, lamp"))
+    file.write_text(file.read_text().replace("turn\n", "turn, lamp\n"))
     made = Draft.read(file, {})
     _, plugins = configure(made)
     assert plugins == []
@@ -432,7 +432,9 @@ def test_old_configuration_still_works(tmp_path: Path) -> None:
 def test_discover(tmp_path: Path) -> None:
     (tmp_path / "lamp.py").write_text(LAMP)
     (tmp_path / "bell.py").write_text("1 / 0\n")
-    plugins, (problem,) = discover(Plugins(path=(tmp_path,), disabled=("logging_console",)), ())
+    plugins, (problem,) = discover(
+        Plugins(path=(tmp_path,), disabled=("logging_console", "turn")), ()
+    )
     assert [(plugin.name, plugin.origin) for plugin in plugins] == [("lamp", str(tmp_path))]
     assert "watts = integer(min=1)" in plugins[0].settings_spec
     assert "bell.py, line 1" in str(problem)

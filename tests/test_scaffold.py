@@ -60,6 +60,7 @@ def test_every_folder_has_a_secret_of_its_own(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[\w-]{43}\n", secret) for secret in secrets)
 
 
+@pytest.mark.usefixtures("turn_on_loopback")
 @pytest.mark.parametrize("tls", [True, False])
 async def test_server_starts_from_it_wherever_it_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool

@@ -48,7 +48,8 @@ class Site:
         conf = self.folder / "server.ini"
         conf.write_text(
             "[general]\nbind = 127.0.0.1,\nport = 0\n"
-            f"[plugins]\npath = plugins,\ndisabled = logging_console,\nrequired = {required},\n"
+            f"[plugins]\npath = plugins,\nrequired = {required},\n"
+            "disabled = logging_console, turn\n"
             f"{sections}"
         )
         self.server = Server(*load(conf))
@@ -419,7 +420,10 @@ async def test_broken_authentication_lets_nobody_in(site: Site, expect_log: Expe
 async def test_port_in_use_is_said_in_words(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         conf = site.folder / "server.ini"
-        conf.write_text(f"[general]\nbind = 127.0.0.1,\nport = {taken.getsockname()[1]}\n")
+        conf.write_text(
+            f"[general]\nbind = 127.0.0.1,\nport = {taken.getsockname()[1]}\n"
+            "[plugins]\ndisabled = turn,\n"
+        )
         server = Server(*load(conf))
         with pytest.raises(ListenError, match="in use"):
             await server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 import os
 import platform
@@ -18,9 +19,17 @@ import tornado
 
 from tornado_webrtc import __version__
 from tornado_webrtc.certificate import machine_names, write_certificate
+from tornado_webrtc.clock import Clock
 from tornado_webrtc.config import Config
+from tornado_webrtc.credential import check_name, mint
 from tornado_webrtc.errors import ConfigError, TornadoWebrtcError
-from tornado_webrtc.inspection import check_certificate, doubts
+from tornado_webrtc.inspection import (
+    check_surroundings,
+    doubts,
+    doubts_of_uris,
+    offered_servers,
+    rtc_configuration,
+)
 from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager
 from tornado_webrtc.process import (
     configure_logging,
@@ -29,7 +38,8 @@ from tornado_webrtc.process import (
     raise_file_limit,
 )
 from tornado_webrtc.scaffold import make_folder
-from tornado_webrtc.server import Server, load
+from tornado_webrtc.server import Server, load, read_secrets
+from tornado_webrtc.state import StateDir
 
 __all__ = ["main"]
 
@@ -44,6 +54,8 @@ First steps:
   tornado-webrtc init my-server                    make a folder with all that is needed
   tornado-webrtc --conf my-server/server.ini       serve
   tornado-webrtc check --conf my-server/server.ini say what is wrong, without serving
+  tornado-webrtc credentials --conf my-server/server.ini alice
+                                                   a TURN credential to try things with
 
 \b
 Any setting can also come from the environment, for example
@@ -118,11 +130,16 @@ class CommandGroup(click.Group):
 
 def _plugin_commands(conf: Path | None) -> dict[str, click.Command]:
     """The commands that the plugins of a configuration add, by name."""
-    config, found = load(conf)
-    plugins = PluginManager(found, config, config.plugins.required)
-    plugins.load()
+    plugins = _loaded(*load(conf))
     collected = plugins.hooks.collect("cli_commands", on_failure=lambda _error: None)
     return {command.name: command for _, commands in collected for command in commands}
+
+
+def _loaded(config: Config, found: list[FoundPlugin]) -> PluginManager:
+    """Plugins that are made, but not started: no server runs."""
+    plugins = PluginManager(found, config, config.plugins.required)
+    plugins.load()
+    return plugins
 
 
 @click.group(
@@ -212,7 +229,7 @@ def _say_where(server: Server) -> None:
 # --- beside serving -----------------------------------------------------------
 
 
-@main.command()
+@main.command(short_help="Make a folder with all that a first start needs.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @click.option("--domain", default="", help="The server's public name, if it has one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 8086 if not given.")
@@ -230,21 +247,54 @@ def init(folder: Path, domain: str, port: int | None, bind: tuple[str, ...], tls
     click.echo(f"\nServe with: tornado-webrtc --conf {made.conf}")
 
 
-@main.command()
+@main.command(short_help="Say what is wrong with a configuration.")
 @conf_option
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_context
 @_reports_errors
-def check(context: click.Context, conf: Path | None) -> None:
+def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     """Say everything that is wrong or doubtful in a configuration, and serve nothing."""
-    path = _conf(context, conf)
+    path = file or _conf(context, conf)
     config, found = load(path)
-    check_certificate(config)
-    warnings = [*config.warnings, *doubts(config)]
+    plugins = _loaded(config, found)
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}\n", err=True)
+    check_surroundings(config, plugins)
+    offered = asyncio.run(offered_servers(config, plugins, "check"))
+    uris = [uri for server in offered for uri in server.urls]
+    warnings = [*doubts(config, plugins.hooks), *doubts_of_uris(uris)]
     for warning in warnings:
         click.echo(f"warning: {warning}\n", err=True)
-    plugins = ", ".join(plugin.name for plugin in found) or "none"
-    count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
-    click.echo(f"{path or 'defaults and environment'}: no problems, {count}; plugins: {plugins}")
+    total = len(config.warnings) + len(warnings)
+    count = "1 warning" if total == 1 else f"{total} warnings"
+    names = ", ".join(plugins.names) or "none"
+    click.echo(f"{path or 'defaults and environment'}: no problems, {count}; plugins: {names}")
+    click.echo(f"clients are told to use: {', '.join(uris) or 'no ICE server'}")
+
+
+@main.command(short_help="Make a TURN credential to try things with.")
+@conf_option
+@click.argument("user")
+@click.option("--json", "as_json", is_flag=True, help="Print what /api/turn?format=ice answers.")
+@click.pass_context
+@_reports_errors
+def credentials(context: click.Context, conf: Path | None, user: str, as_json: bool) -> None:
+    """Make a time-limited TURN credential for USER, and say where to use it."""
+    config, found = load(_conf(context, conf))
+    if problem := check_name(user):
+        raise click.BadParameter(problem, param_hint="USER")
+    secret = read_secrets(config.turn, StateDir(config.general.state_dir))[0]
+    credential = mint(secret, user, config.turn.credential_ttl_s, Clock().wall())
+    servers = asyncio.run(offered_servers(config, _loaded(config, found), user))
+    if as_json:
+        click.echo(json.dumps(rtc_configuration(credential, servers), indent=2))
+        return
+    click.echo(f"username  {credential.username}")
+    click.echo(f"password  {credential.password}")
+    click.echo(f"valid for {credential.ttl_s} s")
+    for server in servers:
+        for uri in server.urls:
+            click.echo(f"server    {uri}")
 
 
 @main.group()

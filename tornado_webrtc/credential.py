@@ -14,7 +14,19 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["MAX_NAME_LENGTH", "Credential", "check_name", "mint", "password_for", "verify"]
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "Credential",
+    "check_name",
+    "derive_key",
+    "expiry_of",
+    "mint",
+    "password_for",
+    "verify",
+]
 
 MAX_NAME_LENGTH = 128
 
@@ -71,6 +83,24 @@ def mint(secret: str, name: str, ttl_s: int, wall: float) -> Credential:
     return Credential(username, password_for(secret, username), ttl_s)
 
 
+def expiry_of(username: str) -> int | None:
+    """When a name of the form ``<expiry>:<name>`` expires, Unix seconds; None for other names."""
+    expiry, colon, _ = username.partition(":")
+    if colon and expiry.isascii() and expiry.isdigit() and len(expiry) <= MAX_EXPIRY_DIGITS:
+        return int(expiry)
+    return None
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """A key of its own for one purpose, the same on every server with the secret (RFC 5869).
+
+    Args:
+        secret: The first secret of the installation.
+        purpose: What the key is for; another purpose gives an unrelated key.
+    """
+    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(secret.encode())
+
+
 def verify(secrets: Sequence[str], username: str, password: str, wall: float) -> str | None:
     """Check a credential against every secret, old ones included.
 
@@ -78,8 +108,8 @@ def verify(secrets: Sequence[str], username: str, password: str, wall: float) ->
         The name behind ``<expiry>:``, or None if the credential is malformed,
         expired, or made with no secret of these.
     """
-    expiry, colon, name = username.partition(":")
-    if not (colon and expiry.isascii() and expiry.isdigit() and len(expiry) <= MAX_EXPIRY_DIGITS):
+    expires_at = expiry_of(username)
+    if expires_at is None:
         return None
     try:
         matches = [
@@ -88,4 +118,4 @@ def verify(secrets: Sequence[str], username: str, password: str, wall: float) ->
         ]
     except UnicodeEncodeError:  # half a surrogate pair: no UTF-8 holds one
         return None
-    return name if any(matches) and wall < int(expiry) else None
+    return username.partition(":")[2] if any(matches) and wall < expires_at else None

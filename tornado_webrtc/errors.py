@@ -6,7 +6,8 @@
     ├── CertificateError     a certificate or key cannot be read, made or used
     ├── StateError           the state directory cannot be read or written
     ├── ListenError          an address or port cannot be bound
-    └── SignalingError       a client sent something that the signaling refuses
+    ├── SignalingError       a client sent something that the signaling refuses
+    └── DecodeError          bytes from the network are not what they should be
 
 Whoever catches `TornadoWebrtcError` has caught all of them; each message is
 written for the person who has to act on it.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 __all__ = [
     "CertificateError",
     "ConfigError",
+    "DecodeError",
     "ListenError",
     "PluginError",
     "Problem",
@@ -103,3 +105,7 @@ class SignalingError(TornadoWebrtcError):
         self.code = code
         self.reason = reason
         super().__init__(reason)
+
+
+class DecodeError(TornadoWebrtcError):
+    """Bytes from the network are not what they should be; the only error of every decoder."""

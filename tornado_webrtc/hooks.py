@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.isolation import Isolation, discard
 from tornado_webrtc.request import (
+    AllocationRequest,
     AuthRequest,
     CallRequest,
+    CredentialRequest,
     Denied,
     IceRequest,
     IceServer,
@@ -29,15 +31,23 @@ from tornado_webrtc.request import (
     MessageHandler,
     PluginContext,
     Refused,
+    RelayRequest,
     ScopeRequest,
+    SocketAddress,
+    StreamProtocol,
+    TurnAllocation,
+    TurnCredential,
+    TurnTraffic,
 )
 
 if TYPE_CHECKING:
     import pluggy
 
 __all__ = [
+    "AllocationRequest",
     "AuthRequest",
     "CallRequest",
+    "CredentialRequest",
     "Denied",
     "Hooks",
     "IceRequest",
@@ -48,7 +58,13 @@ __all__ = [
     "MessageHandler",
     "PluginContext",
     "Refused",
+    "RelayRequest",
     "ScopeRequest",
+    "SocketAddress",
+    "StreamProtocol",
+    "TurnAllocation",
+    "TurnCredential",
+    "TurnTraffic",
 ]
 
 
@@ -361,6 +377,10 @@ _ANSWERS: dict[str, _Expected] = {
         "a list of IceServer or None",
         _list_of(lambda each: isinstance(each, IceServer)),
     ),
+    "turn_credential": (
+        "TurnCredential or None",
+        lambda result: isinstance(result, TurnCredential),
+    ),
 }
 
 _CONTRIBUTIONS: dict[str, _Expected] = {
@@ -374,4 +394,5 @@ _CONTRIBUTIONS: dict[str, _Expected] = {
         "a list of click commands",
         _list_of(lambda each: isinstance(getattr(each, "name", None), str)),
     ),
+    "check": ("a list of sentences", _list_of(lambda each: isinstance(each, str))),
 }

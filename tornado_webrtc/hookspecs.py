@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import click
 
     from tornado_webrtc.hooks import (
+        AllocationRequest,
         AuthRequest,
         CallRequest,
+        CredentialRequest,
         Denied,
         IceRequest,
         IceServer,
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
         Message,
         MessageHandler,
         Refused,
+        RelayRequest,
         ScopeRequest,
+        SocketAddress,
+        TurnAllocation,
+        TurnCredential,
+        TurnTraffic,
     )
     from tornado_webrtc.listener import StreamProtocol
     from tornado_webrtc.server import Server
@@ -37,15 +44,32 @@ hookspec = pluggy.HookspecMarker("tornado_webrtc")
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "life cycle": ("start", "stop"),
-    "register": ("http_handlers", "stream_protocols", "message_types", "cli_commands"),
-    "lookup": ("authenticate", "scope_for", "ice_servers"),
-    "permit": ("permit_join", "permit_message", "permit_call"),
+    "register": (
+        "http_handlers",
+        "stream_protocols",
+        "message_types",
+        "cli_commands",
+        "check",
+    ),
+    "lookup": ("authenticate", "scope_for", "ice_servers", "turn_credential"),
+    "permit": (
+        "permit_join",
+        "permit_message",
+        "permit_call",
+        "permit_allocation",
+        "permit_relay",
+    ),
     "notify": (
         "peer_joined",
         "peer_left",
         "session_offered",
         "session_answered",
         "session_ended",
+        "allocation_created",
+        "allocation_refreshed",
+        "allocation_deleted",
+        "permission_created",
+        "channel_bound",
         "server_started",
         "server_stopped",
     ),
@@ -145,6 +169,19 @@ def cli_commands() -> Sequence[click.Command]:
 
 
 @hookspec
+def check() -> Sequence[str]:
+    """Look at what the settings name: files, for example.
+
+    Called by ``tornado-webrtc check``, synchronously and without `start`: no
+    server runs then. What all plugins find is listed with their names, and
+    `check` fails.
+
+    Returns:
+        What is wrong, a sentence each, without secrets. None if nothing is.
+    """
+
+
+@hookspec
 def authenticate(request: AuthRequest) -> Identity | Refused | None:
     """Say who somebody is.
 
@@ -187,14 +224,29 @@ def ice_servers(request: IceRequest) -> Sequence[IceServer] | None:
     """Say which STUN and TURN servers a client shall use.
 
     Called for every request to ``/api/turn``. First result wins, an empty list
-    included; a plugin that fails is skipped. By default the servers are those of
-    the ``[turn]`` section.
+    included; a plugin that fails is skipped. Those in ``turn.uris`` are added.
 
     Args:
         request: Who asks, and by which name this server was reached.
 
     Returns:
         The servers in order of preference, or None.
+    """
+
+
+@hookspec
+def turn_credential(request: CredentialRequest) -> TurnCredential | None:
+    """Say which password belongs to a TURN user name.
+
+    Called when a TURN client shows a name for the first time, not again while
+    it has an allocation. First result wins; a plugin that fails is skipped. By
+    default the names are those of ``/api/turn`` and of ``turn.users_file``.
+
+    Args:
+        request: The name, and who uses it.
+
+    Returns:
+        The credential, or None.
     """
 
 
@@ -244,6 +296,40 @@ def permit_call(request: CallRequest) -> Denied | bool | None:
 
     Args:
         request: Caller, callee and session id.
+
+    Returns:
+        None or True for no objection, False or `Denied` for an objection.
+        Anything else, an exception or a time-out denies.
+    """
+
+
+@hookspec
+def permit_allocation(request: AllocationRequest) -> Denied | bool | None:
+    """Object to an allocation on the TURN server.
+
+    Called for a new allocation, after the credential was checked and quotas
+    were. All plugins are asked until one denies; without objection it is made.
+    The client of a denied one gets the error 403.
+
+    Args:
+        request: Who wants it.
+
+    Returns:
+        None or True for no objection, False or `Denied` for an objection.
+        Anything else, an exception or a time-out denies.
+    """
+
+
+@hookspec
+def permit_relay(request: RelayRequest) -> Denied | bool | None:
+    """Object to relaying to a peer.
+
+    Called for every peer that an allocation wants a permission or a channel
+    for, also when it refreshes them, after the peer policy; never for relayed
+    datagrams. All plugins are asked until one denies. The client gets the error 403.
+
+    Args:
+        request: The allocation and the peer.
 
     Returns:
         None or True for no objection, False or `Denied` for an objection.
@@ -310,6 +396,71 @@ def session_ended(session: Session, reason: str) -> Any:
     Args:
         session: The session; without `answered_at` it was never answered.
         reason: Why, in a word or a few.
+    """
+
+
+@hookspec
+def allocation_created(allocation: TurnAllocation) -> Any:
+    """Learn that a TURN client has an allocation.
+
+    Called after the client was answered. All plugins are told; results are
+    ignored and failures logged.
+
+    Args:
+        allocation: The allocation.
+    """
+
+
+@hookspec
+def allocation_refreshed(allocation: TurnAllocation) -> Any:
+    """Learn that an allocation goes on.
+
+    Called after each Refresh request that extended it. All plugins are told;
+    results are ignored and failures logged.
+
+    Args:
+        allocation: The allocation.
+    """
+
+
+@hookspec
+def allocation_deleted(allocation: TurnAllocation, traffic: TurnTraffic, reason: str) -> Any:
+    """Learn that an allocation is over.
+
+    Called when its socket is closed. All plugins are told; results are ignored
+    and failures logged.
+
+    Args:
+        allocation: The allocation.
+        traffic: What it relayed.
+        reason: Why, in a word or a few.
+    """
+
+
+@hookspec
+def permission_created(allocation: TurnAllocation, peer_ip: str) -> Any:
+    """Learn that an allocation may relay to and from an address.
+
+    Called when a permission is installed or refreshed. All plugins are told;
+    results are ignored and failures logged.
+
+    Args:
+        allocation: The allocation.
+        peer_ip: The peer's address.
+    """
+
+
+@hookspec
+def channel_bound(allocation: TurnAllocation, number: int, peer: SocketAddress) -> Any:
+    """Learn that an allocation uses a channel for a peer.
+
+    Called when a channel is bound or refreshed. All plugins are told; results
+    are ignored and failures logged.
+
+    Args:
+        allocation: The allocation.
+        number: The channel number.
+        peer: The peer's address and port.
     """
 
 

@@ -140,7 +140,14 @@ class Isolation:
             await asyncio.wait(self._abandoned, timeout=self._timeout_s)
 
     def raised(self, plugin: str, what: str, error: BaseException) -> PluginError:
-        """Log what a plugin raised, and return the exception that says so."""
+        """Log what a plugin raised, and return the exception that says so.
+
+        A `PluginError` is a sentence of the plugin's own, for the operator: it
+        needs no traceback.
+        """
+        if isinstance(error, PluginError):
+            self._log(logging.ERROR, (plugin, what, f"failed: {error.reason}"))
+            return PluginError(plugin, error.reason)
         kind = type(error).__name__
         self._log(logging.ERROR, (plugin, what, f"raised {kind}", _place(error)), error=error)
         return PluginError(plugin, f"{what} raised {kind}: {error}")

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tornado_webrtc.listener.stream import SocketAddress, StreamProtocol
+
 if TYPE_CHECKING:
     from tornado_webrtc.config import Config
     from tornado_webrtc.signaling import Peer
 
 __all__ = [
+    "AllocationRequest",
     "AuthRequest",
     "CallRequest",
+    "CredentialRequest",
     "Denied",
     "IceRequest",
     "IceServer",
@@ -28,7 +32,13 @@ __all__ = [
     "MessageHandler",
     "PluginContext",
     "Refused",
+    "RelayRequest",
     "ScopeRequest",
+    "SocketAddress",
+    "StreamProtocol",
+    "TurnAllocation",
+    "TurnCredential",
+    "TurnTraffic",
 ]
 
 
@@ -179,6 +189,108 @@ class IceServer:
 
     urls: tuple[str, ...]
     needs_credential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRequest:
+    """A name that a TURN client uses, whose password is wanted.
+
+    Attributes:
+        username: The name.
+        realm: The realm it is used in.
+        remote_ip: The client's address.
+        transport: ``udp``, ``tcp``, ``tls`` or ``dtls``.
+    """
+
+    username: str
+    realm: str
+    remote_ip: str
+    transport: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnCredential:
+    """The credential behind a TURN user name.
+
+    Attributes:
+        password: Never shown in a repr.
+        user: The account that its allocations count for.
+        expires_at: Unix seconds after which nothing new is allocated; None for never.
+    """
+
+    password: str = field(repr=False)
+    user: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationRequest:
+    """A TURN client that wants an allocation, and has shown a valid credential.
+
+    Attributes:
+        username: The name it used.
+        user: The account behind that.
+        remote_ip: The client's address.
+        transport: ``udp``, ``tcp``, ``tls`` or ``dtls``.
+    """
+
+    username: str
+    user: str
+    remote_ip: str
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAllocation:
+    """An allocation on the TURN server.
+
+    Attributes:
+        id: A number, never reused in this process.
+        username: The name that made it.
+        user: The account behind that.
+        client: The client's address and port.
+        transport: ``udp``, ``tcp``, ``tls`` or ``dtls``.
+        relayed: The address and port that peers see.
+    """
+
+    id: int
+    username: str
+    user: str
+    client: SocketAddress
+    transport: str
+    relayed: SocketAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRequest:
+    """An allocation that wants to relay to a peer which the policy allows.
+
+    Attributes:
+        allocation: The allocation.
+        peer: The peer's address; the port counts only for channels.
+    """
+
+    allocation: TurnAllocation
+    peer: SocketAddress
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTraffic:
+    """What an allocation relayed.
+
+    Attributes:
+        packets_to_peer: Datagrams from the client to peers.
+        bytes_to_peer: Their bytes.
+        packets_from_peer: Datagrams from peers to the client.
+        bytes_from_peer: Their bytes.
+        dropped: Datagrams that were not relayed, for whatever reason.
+    """
+
+    packets_to_peer: int
+    bytes_to_peer: int
+    packets_from_peer: int
+    bytes_from_peer: int
+    dropped: int
 
 
 class Message(Protocol):

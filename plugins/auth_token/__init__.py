@@ -39,6 +39,12 @@ class Plugin:
             raise PluginError(self._name, self._tokens.error)
 
     @hookimpl
+    def check(self) -> list[str]:
+        """Say what is wrong with the file."""
+        self._tokens.refresh()
+        return [self._tokens.error] if self._tokens.error else []
+
+    @hookimpl
     def authenticate(self, request: AuthRequest) -> Identity | Refused | None:
         """Find out whose token it is."""
         if request.token is None:

@@ -1,4 +1,4 @@
-"""Logs who comes and goes and who calls whom, one readable line for each event.
+"""Logs who comes and goes, who calls whom and what is relayed: a readable line for each event.
 
 Lines are INFO of the logger ``tornado_webrtc.plugins.logging_console``. They hold
 neither session descriptions nor candidates nor tokens, and nothing that a client
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from tornado_webrtc import hookimpl
 
 if TYPE_CHECKING:
-    from tornado_webrtc.hooks import PluginContext
+    from tornado_webrtc.hooks import PluginContext, TurnAllocation, TurnTraffic
     from tornado_webrtc.signaling import Peer, Session
 
 ENABLED_BY_DEFAULT = True
 
 SETTINGS = """
-# Whether lines about peers show their network addresses.
+# Whether the lines show the network addresses of clients.
 addresses = boolean(default=True)
 """
 
@@ -66,6 +66,31 @@ class Plugin:
         else:
             lasted = f"after {_seconds(session.answered_at, session.ended_at)}"
         self._log.info("call %s ended %s: %s", shown(session.id), lasted, shown(reason))
+
+    @hookimpl
+    def allocation_created(self, allocation: TurnAllocation) -> None:
+        """Log who may relay, and the address that peers see."""
+        where = f"{allocation.relayed} over {allocation.transport}"
+        self._log.info("%s created: relays at %s", self._named(allocation), where)
+
+    @hookimpl
+    def allocation_deleted(
+        self, allocation: TurnAllocation, traffic: TurnTraffic, reason: str
+    ) -> None:
+        """Log what was relayed until the end, and why it came."""
+        self._log.info(
+            "%s at %s ended: %s, %d bytes to peers, %d bytes from peers, datagrams dropped: %d",
+            self._named(allocation),
+            allocation.relayed,
+            shown(reason),
+            traffic.bytes_to_peer,
+            traffic.bytes_from_peer,
+            traffic.dropped,
+        )
+
+    def _named(self, allocation: TurnAllocation) -> str:
+        address = f" from {allocation.client}" if self._addresses else ""
+        return f"allocation {allocation.id} of {shown(allocation.user)}{address}"
 
 
 def shown(text: str) -> str:

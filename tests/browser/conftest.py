@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from tests.browser.participant import Participant
+from tests.browser.participant import DEADLINE_S, Participant
 from tests.browser.serverprocess import ServerAddress, running_server
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -40,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=DEADLINE_S * 1000)
     with sync_playwright() as instance:
         yield instance
 

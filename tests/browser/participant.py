@@ -11,6 +11,33 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, WebSocket, exp
 
 DEADLINE_S = 20.0
 
+# Keeps the page's connections where `read_call` finds them.
+REMEMBER_CONNECTIONS = """
+  window.connections = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...settings) {
+      super(...settings);
+      window.connections.push(this);
+    }
+  };
+"""
+
+CALL_FACTS = """async () => {
+  const stats = await window.connections.at(-1).getStats();
+  const all = [...stats.values()];
+  const transport = all.find(({ type }) => type === "transport");
+  const pair = stats.get(transport?.selectedCandidatePairId);
+  const local = stats.get(pair?.localCandidateId);
+  const remote = stats.get(pair?.remoteCandidateId);
+  const video = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "video");
+  return {
+    local: local?.candidateType,
+    remote: remote?.candidateType,
+    relay: local?.relayProtocol,
+    frames: video?.framesDecoded ?? 0,
+  };
+}"""
+
 VIDEO_FACTS = """() => {
   const video = document.getElementById("remote-video");
   return {
@@ -38,7 +65,7 @@ class Participant:
         self._console: list[str] = []
         self._expected: list[str] = []
         query = urlencode(options.pop("query", {}))
-        script = options.pop("script", "")
+        script = REMEMBER_CONNECTIONS + options.pop("script", "")
         self._context = browser.new_context(ignore_https_errors=True, **options)
         self._context.add_init_script(script)
         self.page = self._context.new_page()
@@ -107,6 +134,16 @@ class Participant:
         facts = self._video_facts()
         assert facts["width"] > 0
         assert facts["sound"]
+
+    def expect_decoded_frames(self) -> None:
+        """Expect the browser's own count of decoded frames to rise."""
+        before = self.read_call()["frames"]
+        self.wait_until(lambda: self.read_call()["frames"] > before + 5, "framesDecoded")
+
+    def read_call(self) -> dict[str, Any]:
+        """Return what the browser says of its newest connection: both ends, decoded frames."""
+        facts: dict[str, Any] = self.page.evaluate(CALL_FACTS)
+        return facts
 
     def messages(self, kind: str) -> list[dict[str, Any]]:
         """Return the content of the messages of one type that the page has sent."""

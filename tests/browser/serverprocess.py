@@ -3,22 +3,31 @@
 import os
 import queue
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r"listening on (https?)://\S*?:(\d+)")
+COMPLAINT = re.compile(r" (ERROR|CRITICAL) |^Traceback|never awaited|never retrieved")
 START_S = 20.0
 STOP_S = 10.0
 
-# All participants come from one address, and more quickly than people do.
-UNLIMITED = {"TORNADO_WEBRTC__TURN__API_PER_MINUTE": "0"}
+# All participants come from one address, and more quickly than people do. Clients are
+# told nothing but the loopback address, whatever others this machine has.
+LOOPBACK = {
+    "TORNADO_WEBRTC__TURN__API_PER_MINUTE": "0",
+    "TORNADO_WEBRTC__TURN__BIND": "127.0.0.1,",
+    "TORNADO_WEBRTC__TURN__PUBLIC_IP": "127.0.0.1,",
+    "TORNADO_WEBRTC__TURN__PORT": "0",
+    "TORNADO_WEBRTC__TURN__PORT_TCP": "0",
+}
 PLAIN = {"TORNADO_WEBRTC__GENERAL__CERT": "", "TORNADO_WEBRTC__GENERAL__KEY": ""}
 
 
@@ -35,21 +44,46 @@ class ServerAddress:
 
 
 @contextmanager
-def running_server(folder: Path, *, tls: bool = True) -> Iterator[ServerAddress]:
-    """Make a configuration in a folder and serve it until the context ends."""
+def running_server(
+    folder: Path, *, tls: bool = True, plugins: Sequence[Path] = (), **turn: str
+) -> Iterator[ServerAddress]:
+    """Make a configuration in a folder and serve it until the context ends.
+
+    Args:
+        folder: Where to make it.
+        tls: HTTPS, or plain HTTP.
+        plugins: Plugins of one file to run as well.
+        turn: Keys of the section `[turn]`.
+    """
     module = [sys.executable, "-m", "tornado_webrtc"]
     init = [*module, "init", str(folder), "--port", "0"]
-    subprocess.run(init, cwd=ROOT, check=True, capture_output=True, timeout=START_S)
-    with running_command([*module, "--conf", str(folder / "server.ini")], tls=tls) as address:
+    made = subprocess.run(
+        init, cwd=ROOT, check=False, capture_output=True, text=True, timeout=START_S
+    )
+    assert made.returncode == 0, made.stderr
+    added = {f"TORNADO_WEBRTC__TURN__{key.upper()}": value for key, value in turn.items()}
+    if plugins:
+        added["TORNADO_WEBRTC__PLUGINS__PATH"] = f"{folder / 'plugins'},"
+        (folder / "plugins").mkdir()
+        for file in plugins:
+            shutil.copy(file, folder / "plugins")
+    command = [*module, "--conf", str(folder / "server.ini")]
+    with running_command(command, added if tls else PLAIN | added) as address:
         yield address
 
 
 @contextmanager
-def running_command(command: Sequence[str], *, tls: bool) -> Iterator[ServerAddress]:
-    """Run a server command until the context ends; its log says where it listens."""
-    extra = UNLIMITED if tls else UNLIMITED | PLAIN
+def running_command(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[ServerAddress]:
+    """Run a server command until the context ends; its log says where it listens.
+
+    Nothing that browsers do may make it log an error.
+    """
     process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **extra}, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env={**os.environ, **LOOPBACK, **environ},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -66,11 +100,19 @@ def running_command(command: Sequence[str], *, tls: bool) -> Iterator[ServerAddr
             process.wait()
             reader.join(STOP_S)
             process.stderr.close()
+    complaints = [line for line in _rest(lines) if COMPLAINT.search(line)]
+    assert not complaints, "".join(complaints)
 
 
 def _drain(stream: Iterator[str], lines: queue.SimpleQueue[str]) -> None:
     for line in stream:
         lines.put(line)
+
+
+def _rest(lines: queue.SimpleQueue[str]) -> Iterator[str]:
+    with suppress(queue.Empty):
+        while True:
+            yield lines.get_nowait()
 
 
 def _address(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> ServerAddress:

@@ -14,7 +14,8 @@ SIZES = {
     "desktop": (1280, 800),
 }
 
-OUTSIDE = """() => [...document.querySelectorAll("button, input, video, #self-id, .chip")]
+MUST_FIT = "button, input, select, video, #self-id, .chip, #path-hint"
+OUTSIDE = """(selector) => [...document.querySelectorAll(selector)]
   .filter((element) => element.checkVisibility({ visibilityProperty: true }))
   .filter((element) => {
     const box = element.getBoundingClientRect();
@@ -25,7 +26,7 @@ OUTSIDE = """() => [...document.querySelectorAll("button, input, video, #self-id
 
 def expect_fit(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(OUTSIDE, MUST_FIT) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -39,6 +40,9 @@ def test_every_screen_fits(join: Join, size: str, scheme: Literal["light", "dark
     }
     ann = join("Ann", **options)
     expect_fit(ann.page)
+    ann.page.get_by_role("button", name="Settings", exact=True).click()
+    expect_fit(ann.page)
+    ann.page.get_by_role("button", name="Close settings").click()
     ann.sign_in()
     bob = join("Bartholomew Featherstonehaugh-Cholmondeley the Younger", **options).sign_in()
     ann.expect_list(bob)
@@ -49,6 +53,8 @@ def test_every_screen_fits(join: Join, size: str, scheme: Literal["light", "dark
     expect(ann.page.get_by_role("button", name="Accept")).to_be_in_viewport(ratio=1)
     ann.accept()
     ann.expect_remote_picture()
+    ann.find("path-words").click()
+    expect(ann.find("path-hint")).to_be_visible()
     expect_fit(ann.page)
     for label in ("Mute microphone", "Turn camera off", "Hang up"):
         expect(ann.page.get_by_role("button", name=label)).to_be_in_viewport(ratio=1)
@@ -56,7 +62,7 @@ def test_every_screen_fits(join: Join, size: str, scheme: Literal["light", "dark
 
 def test_every_control_has_a_name_and_every_id_is_unique(join: Join) -> None:
     ann = join("Ann").sign_in()
-    nameless = """() => [...document.querySelectorAll("button, input, dialog, video")]
+    nameless = """() => [...document.querySelectorAll("button, input, select, dialog, video")]
       .filter((element) => !(element.ariaLabel || element.labels?.length || element.innerText
         || element.textContent.trim() || element.getAttribute("aria-labelledby")))
       .map((element) => element.outerHTML)"""
@@ -71,10 +77,12 @@ def test_settings_are_remembered_by_the_tab(join: Join) -> None:
     ann = join("Ann")
     ann.page.get_by_role("button", name="Settings", exact=True).click()
     ann.page.get_by_label("Relay only").check()
+    ann.page.get_by_label("Reach TURN over").select_option("TCP")
     ann.page.get_by_role("button", name="Close settings").click()
     expect(ann.find("settings")).to_be_hidden()
     ann.page.reload()
     expect(ann.find("relay-only")).to_be_checked()
+    expect(ann.find("relay-transport")).to_have_value("tcp")
 
 
 def test_nothing_is_loaded_from_elsewhere(join: Join) -> None:

@@ -53,6 +53,20 @@ SERVER_URL = "({ Settings }, url) => new Settings(new URL(url)).serverUrl"
 
 
 @pytest.mark.parametrize(
+    ("query", "transport"),
+    [
+        ("?transport=tcp", "tcp"),
+        ("?transport=udp", "udp"),
+        ("?transport=pigeon", "any"),
+        ("", "any"),
+    ],
+)
+def test_the_link_may_name_the_way_to_the_turn_server(run: Run, query: str, transport: str) -> None:
+    script = "({ Settings }, url) => new Settings(new URL(url)).relayTransport"
+    assert run("settings", script, f"https://calls.example/{query}") == transport
+
+
+@pytest.mark.parametrize(
     ("page", "server_url"),
     [
         ("https://calls.example:8086/", "wss://calls.example:8086/ws"),
@@ -108,8 +122,8 @@ def path_entries(local: str, remote: str, **pair: Any) -> list[dict[str, Any]]:
     ends = {"localCandidateId": "l", "remoteCandidateId": "r"}
     return [
         {"id": "p", "type": "candidate-pair", **ends, "currentRoundTripTime": 0.0312, **pair},
-        {"id": "l", "type": "local-candidate", "candidateType": local, "protocol": "udp"},
-        {"id": "r", "type": "remote-candidate", "candidateType": remote, "protocol": "udp"},
+        {"id": "l", "type": "local-candidate", "candidateType": local, "relayProtocol": "tls"},
+        {"id": "r", "type": "remote-candidate", "candidateType": remote},
     ]
 
 
@@ -129,15 +143,103 @@ def test_the_path_is_read_from_the_selected_pair(
     run: Run, local: str, remote: str, kind: str
 ) -> None:
     path = run("path", READ_PATH, [*path_entries(local, remote), TRANSPORT])
-    assert path == {"kind": kind, "words": f"{kind.capitalize()} · UDP · 31 ms"}
+    relay = "tls" if local == "relay" else ""
+    assert path == {"kind": kind, "relay": relay, "tripMs": pytest.approx(31.2)}
 
 
 def test_the_path_is_read_where_the_transport_names_no_pair(run: Run) -> None:
     marked = path_entries("host", "host", nominated=True, state="succeeded")
     assert run("path", READ_PATH, marked)["kind"] == "direct"
     unmarked = path_entries("host", "host", nominated=False, state="waiting")
-    assert run("path", READ_PATH, unmarked) == {"kind": "unknown", "words": ""}
-    assert run("path", READ_PATH, []) == {"kind": "unknown", "words": ""}
+    for nothing in (unmarked, []):
+        assert run("path", READ_PATH, nothing)["kind"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("path", "short", "long"),
+    [
+        (("direct", "", 31.2), "Direct · 31 ms", "straight from browser to browser"),
+        (("direct", "", None), "Direct", "straight"),
+        (("relayed", "udp", 0.4), "Relayed over UDP · 0 ms", "this browser reaches over UDP"),
+        (("relayed", "tls", 31.2), "Relayed over TLS · 31 ms", "this browser reaches over TLS"),
+        (("relayed", "", 31.2), "Relayed · 31 ms", "the TURN server of the other side"),
+        (("unknown", "", None), "", ""),
+    ],
+)
+def test_the_path_in_words(
+    run: Run, path: tuple[str, str, float | None], short: str, long: str
+) -> None:
+    script = """({ pathWords }, [kind, relay, trip]) =>
+      pathWords({ kind, relay, tripMs: trip ?? NaN })"""
+    words = run("words", script, path)
+    assert words["short"] == short
+    assert long in words["long"]
+
+
+URLS = [
+    "turn:a.example",
+    "turn:a.example:80?transport=tcp",
+    "turns:a.example",
+    "turns:[::1]:443?transport=udp",
+    "stun:a.example",
+]
+
+
+@pytest.mark.parametrize(
+    ("transport", "kept"), [("any", URLS), ("udp", [0, 3, 4]), ("tcp", [1, 2, 4])]
+)
+def test_turn_servers_are_left_out_by_the_way_to_them(
+    run: Run, transport: str, kept: list[Any]
+) -> None:
+    expected = kept if kept is URLS else [URLS[number] for number in kept]
+    script = """({ restrict, hasRelay }, [urls, transport]) => {
+      const together = restrict([{ urls, username: "u" }], transport);
+      const apart = restrict(urls.map((urls) => ({ urls })), transport);
+      return [together, apart.flatMap(({ urls }) => urls), hasRelay(apart), hasRelay([])];
+    }"""
+    answer = run("relay", script, [URLS, transport])
+    assert answer == [[{"urls": expected, "username": "u"}], expected, True, False]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "transport"),
+    [
+        (URLS[0], "a.example:3478", "udp"),
+        (URLS[1], "a.example:80", "tcp"),
+        (URLS[2], "a.example:5349", "tls"),
+        (URLS[3], "[::1]:443", "dtls"),
+        ("turn:[::1]", "[::1]:3478", "udp"),
+    ],
+)
+def test_the_address_in_a_turn_uri(run: Run, url: str, host: str, transport: str) -> None:
+    answer = run("relay", "({ readUrl }, url) => readUrl(url)", url)
+    assert answer == {"host": host, "transport": transport}
+
+
+A_UDP = {"host": "a:1", "transport": "udp"}
+A_TCP = {"host": "a:1", "transport": "tcp"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "found", "words"),
+    [
+        ([701, 701], False, "no TURN server answered (a:1 over UDP, a:1 over TCP)"),
+        ([701, 401], False, "TURN server at a:1 did not accept this page's credential"),
+        ([486, 701], False, "TURN server at a:1 gives you no more room"),
+        ([599], False, "TURN server at a:1 refused (error 599)."),
+        ([], True, "the TURN server found no way"),
+    ],
+)
+def test_why_turn_servers_did_not_help(run: Run, codes: list[int], found: bool, words: str) -> None:
+    errors = [each | {"code": code} for each, code in zip((A_UDP, A_TCP), codes, strict=False)]
+    script = "({ relayWords }, [trouble, only]) => relayWords(trouble, only)"
+    trouble = {"found": found, "errors": errors}
+    only = run("words", script, [trouble, True])
+    assert words in only
+    assert only.startswith("“Relay only” is switched on, ")
+    others = run("words", script, [trouble, False])
+    assert others == "" if found else words[3:] in others
+    assert run("words", script, [{"found": False, "errors": []}, False]) == ""
 
 
 JUDGE = """({ judgeOffer }, [offer, current, offered, self]) =>

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Join
 
-HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><script>alert(1)</script>"
+HOSTILE = "<img src=x onerror='document.title=1'><script>alert(1)</script>"
 
 
 def test_a_new_tab_gets_an_id_of_six_digits_and_keeps_it(join: Join) -> None:

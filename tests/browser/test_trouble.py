@@ -55,12 +55,17 @@ def test_the_page_comes_back_after_the_connection_drops(
 def test_the_page_comes_back_by_itself(
     join: Join, server: ServerAddress, proxy: DroppingProxy
 ) -> None:
-    ann = join("Ann", url=through(server, proxy)).sign_in()
+    ann = join("Ann", url=through(server, proxy))
+    asked: list[str] = []
+    ann.page.on("request", lambda request: asked.append(request.url))
+    ann.sign_in()
     ann.expect_console(LOST)
     for _ in range(2):
+        asked.clear()
         proxy.drop()
         expect(ann.find("server-state")).not_to_have_attribute("data-state", "online")
         ann.wait_online()
+        ann.wait_until(lambda: any("/api/turn?" in url for url in asked), "fresh TURN servers")
 
 
 def test_a_connection_that_fell_silent_is_noticed(

@@ -1,19 +1,25 @@
 """What the README and the guides say is true: commands, links, codes, numbers."""
 
+import dataclasses
 import re
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tornado_webrtc import hookspecs
 from tornado_webrtc.cli import main
-from tornado_webrtc.config import Signaling
+from tornado_webrtc.config import Signaling, Turn
+from tornado_webrtc.turn.policy import PeerPolicy
+from tornado_webrtc.turn.settings import TurnSettings
 from tornado_webrtc.web.connection import CloseCode
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+TURN = (ROOT / "docs" / "turn.md").read_text()
 SIGNALING = (ROOT / "docs" / "signaling.md").read_text()
 
 # What an error of the HTTP endpoints is called stands in docs/http.md by example only.
@@ -89,3 +95,33 @@ def test_signaling_guide_states_the_defaults() -> None:
         f"`messages_per_s` ({limits.messages_per_s:g},",
     ):
         assert sentence in SIGNALING, sentence
+
+
+def test_turn_guide_states_the_defaults() -> None:
+    turn, settings = Turn(), TurnSettings(realm="x")
+    for sentence in (
+        f"UDP {turn.port}, TCP {turn.port_tcp}, and UDP {turn.relay_ports.first} to",
+        f"| UDP {turn.port} | clients",
+        f"| TCP {turn.port_tcp} | clients",
+        f"| UDP {turn.relay_ports.first}-{turn.relay_ports.last} | relayed",
+        f"TURN on UDP port {turn.port}, TCP port {turn.port_tcp}; relaying on",
+        f"relaying on UDP ports {turn.relay_ports.first} to {turn.relay_ports.last}",
+    ):
+        assert sentence in TURN, sentence
+    assert "lives for ten minutes unless its client asks for more, an hour at most" in TURN
+    assert (settings.default_lifetime_s, settings.max_lifetime_s) == (600, 3600)
+
+
+def test_turn_guide_names_keys_that_exist() -> None:
+    names = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", TURN))
+    assert {"public_ip", "deny_peers", "users_file"} <= names
+    elsewhere = {*vars(hookspecs), "logging_console"}
+    keys = {each.name for each in dataclasses.fields(Turn)}
+    assert names - keys - elsewhere == set()
+
+
+def test_turn_guide_names_networks_that_are_denied() -> None:
+    shown = {ip_network(each) for each in re.findall(r"\b\d+\.\d+\.\d+\.\d+/\d+(?=[, ;])", TURN)}
+    assert len(shown) >= 6
+    policy = PeerPolicy((), (), frozenset)
+    assert [each for each in shown if policy.verdict(each[1]).allowed] == []

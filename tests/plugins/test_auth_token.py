@@ -120,7 +120,7 @@ async def test_bad_file_stops_the_server_that_requires_it(
     file: Path, expect_log: ExpectLog
 ) -> None:
     expect_log("the tokens in .* cannot be used: line 1: ")
-    expect_log("plugin auth_token: start raised PluginError")
+    expect_log("plugin auth_token: start failed: the tokens in")
     replace(file, "alice short\n")
     with pytest.raises(PluginError, match=r"plugin auth_token: .*cannot be used: line 1: "):
         await manager(file).start(None)

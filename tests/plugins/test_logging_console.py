@@ -1,11 +1,18 @@
 """One line per event, with everything that clients chose made harmless."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from tornado_webrtc.config import Config
-from tornado_webrtc.hooks import Hooks, PluginContext
+from tornado_webrtc.hooks import (
+    Hooks,
+    PluginContext,
+    SocketAddress,
+    TurnAllocation,
+    TurnTraffic,
+)
 from tornado_webrtc.implementation import faults, hook_manager
 from tornado_webrtc.isolation import plugin_logger
 from tornado_webrtc.plugins import logging_console
@@ -14,6 +21,19 @@ from tornado_webrtc.signaling import Peer, PeerAddress, Session, SessionState
 
 ALICE = Peer("123456", "Alice", "Dart/3", "", PeerAddress("node", 1), "192.0.2.1", "secret-subject")
 BOB = Peer("654321", "Bob", "Firefox", "attic", PeerAddress("node", 2), "2001:db8::1")
+
+
+ALLOCATION = TurnAllocation(
+    id=7,
+    username="1767225600:alice",
+    user="alice",
+    client=SocketAddress("192.0.2.1", 4711),
+    transport="tcp",
+    relayed=SocketAddress("2001:db8::5", 50000),
+)
+TRAFFIC = TurnTraffic(
+    packets_to_peer=3, bytes_to_peer=1234, packets_from_peer=2, bytes_from_peer=567, dropped=1
+)
 
 
 def console(*, addresses: bool = True) -> Hooks:
@@ -86,6 +106,21 @@ def test_call_without_an_end(lines: pytest.LogCaptureFixture) -> None:
     assert lines.messages == ["call 's' ended after an unknown time: 'bye'"]
 
 
+@pytest.mark.parametrize(("addresses", "client"), [(True, " from 192.0.2.1:4711"), (False, "")])
+def test_allocation(lines: pytest.LogCaptureFixture, addresses: bool, client: str) -> None:
+    hooks = console(addresses=addresses)
+    hooks.notify("allocation_created", allocation=ALLOCATION)
+    hooks.notify("allocation_refreshed", allocation=ALLOCATION)
+    hooks.notify("permission_created", allocation=ALLOCATION, peer_ip="192.0.2.9")
+    hooks.notify("allocation_deleted", allocation=ALLOCATION, traffic=TRAFFIC, reason="expired")
+    relayed = "[2001:db8::5]:50000"
+    traffic = "1234 bytes to peers, 567 bytes from peers, datagrams dropped: 1"
+    assert lines.messages == [
+        f"allocation 7 of 'alice'{client} created: relays at {relayed} over tcp",
+        f"allocation 7 of 'alice'{client} at {relayed} ended: 'expired', {traffic}",
+    ]
+
+
 def test_nothing_else_about_a_peer_is_shown(lines: pytest.LogCaptureFixture) -> None:
     console().notify("peer_joined", peer=ALICE)
     assert "secret-subject" not in lines.text
@@ -103,7 +138,10 @@ def test_hostile_text_stays_on_its_line(lines: pytest.LogCaptureFixture) -> None
     hooks.notify("session_offered", session=session)
     hooks.notify("session_answered", session=session)
     hooks.notify("session_ended", session=session, reason=HOSTILE)
-    assert len(lines.messages) == 5
+    allocation = replace(ALLOCATION, username=HOSTILE, user=HOSTILE)
+    hooks.notify("allocation_created", allocation=allocation)
+    hooks.notify("allocation_deleted", allocation=allocation, traffic=TRAFFIC, reason=HOSTILE)
+    assert len(lines.messages) == 7
     for message in lines.messages:
         assert message.isprintable()
         message.encode()

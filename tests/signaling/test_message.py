@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -18,6 +19,7 @@ from tornado_webrtc.signaling.message import (
     decode_directed,
     decode_envelope,
     decode_new,
+    decode_payload,
     error_frame,
     forward_frame,
     leave_frame,
@@ -182,6 +184,33 @@ def test_nesting_that_just_fitted_raises_nothing_else_further_down() -> None:
     with contextlib.suppress(SignalingError):  # CPython 3.12 and later may decode it
         at_depth(30, lambda: decode_directed(deepest))
     assert depth > 100
+
+
+def test_whole_payload() -> None:
+    envelope = decode_envelope(b'{"type":"wave","data":{"x":[1,2.5,"\\u00e9",null]}}')
+    assert decode_payload(envelope) == {"x": [1, 2.5, "\u00e9", None]}
+    assert decode_payload(decode_envelope(b'{"type":"wave"}')) is None
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" + b"0" * 5000])
+def test_number_that_python_cannot_hold(number: bytes) -> None:
+    envelope = decode_envelope(b'{"type":"wave","data":{"x":%b}}' % number)
+    assert refusal(lambda: decode_payload(envelope)).startswith("Bad `wave`: ")
+
+
+@pytest.mark.parametrize("brackets", [b"[]", b'{"":}'])
+def test_what_is_let_in_can_also_be_decoded_further_down(brackets: bytes) -> None:
+    accepted = 0
+    for depth in range(100, 1000, 10):
+        nested = brackets[:-1] * depth + b"1" + brackets[-1:] * depth
+        try:
+            envelope = decode_envelope(b'{"type":"wave","data":%b}' % nested)
+        except SignalingError:
+            continue
+        payload = at_depth(100, partial(decode_payload, envelope))
+        assert at_depth(100, partial(typed_frame, "wave", payload)) is not None
+        accepted = depth
+    assert accepted > 100
 
 
 # --- new ---------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """One connection over a real socket: liveness, limits, what a slow or silent client gets."""
 
 import asyncio
+import itertools
 import json
 
 from tests.web.conftest import Serve
@@ -11,6 +12,10 @@ from tests.wire import (
     WireClient,
     encode_frame,
 )
+from tornado_webrtc.signaling import Peer
+from tornado_webrtc.web.connection import Handshake
+
+DEADLINE_S = 20.0
 
 
 async def test_heartbeat_comes_unasked_and_needs_no_reply(serve: Serve) -> None:
@@ -97,3 +102,51 @@ async def test_reader_that_never_reads_is_told_and_dropped(serve: Serve) -> None
         assert [peer.id for peer in server.hub.peers()] == ["ann"]
         closed = await sleeper.read_until_closed()
         assert closed.code in {None, 4008}
+
+
+class StuckTransport:
+    """The way to somebody who never reads: what is written never leaves."""
+
+    def __init__(self) -> None:
+        self.closed_with: int | None = None
+
+    def write(self, frame: bytes) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
+
+    def ping(self) -> None:
+        return
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed_with = code
+
+    def abort(self) -> None:
+        return
+
+
+async def test_readers_too_slow_all_at_once_do_not_set_each_other_off(serve: Serve) -> None:
+    """Each has a call with the next one, and for each of them any frame is one too many."""
+    server = await serve(start=False)
+    hub, count = server.hub, 300
+    transports = [StuckTransport() for _ in range(count)]
+    connections = [hub.open(each, Handshake(remote_ip="127.0.0.1")) for each in transports]
+    peers = [
+        Peer(str(number), "", "", "", connection.address)
+        for number, connection in enumerate(connections)
+    ]
+    for peer in peers:
+        hub.signaling.join(peer)
+    for one, other in itertools.pairwise(peers):
+        hub.signaling.sessions.offer(f"{one.id}-{other.id}", one, other, 0.0)
+    for connection in connections:
+        connection.send(b"in flight")
+        connection.send(b"x" * hub.limits.send_queue_bytes)
+    connections[0].send(b"one too many")
+    async with asyncio.timeout(DEADLINE_S):
+        while hub.signaling.peer_count:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert {each.closed_with for each in transports} == {4008}
+    assert hub.counters["closed.too-slow"] == count
+    assert len(hub.signaling.sessions) == 0
+    hub.stop()
+    for connection in connections:
+        connection.closed()

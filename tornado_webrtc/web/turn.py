@@ -9,11 +9,11 @@ from typing import Any
 from tornado_webrtc.bucket import client_prefix
 from tornado_webrtc.credential import Credential, check_name, mint
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import AuthRequest, IceRequest, IceServer, Identity
+from tornado_webrtc.hooks import AuthRequest, Hooks, IceRequest, IceServer, Identity
 from tornado_webrtc.web.client import bearer_token
 from tornado_webrtc.web.handler import ApiError, ApiHandler
 
-__all__ = ["TurnHandler", "configured_servers"]
+__all__ = ["TurnHandler", "configured_servers", "ice_servers", "rtc_configuration"]
 
 
 def configured_servers(uris: Sequence[str]) -> list[IceServer]:
@@ -26,6 +26,12 @@ def configured_servers(uris: Sequence[str]) -> list[IceServer]:
     if stun:
         servers.append(IceServer(urls=stun, needs_credential=False))
     return servers
+
+
+async def ice_servers(hooks: Hooks, uris: Sequence[str], request: IceRequest) -> list[IceServer]:
+    """The ICE servers that a client is told: those of plugins, then those in `[turn] uris`."""
+    found = await hooks.lookup("ice_servers", request=request)
+    return [*(found or ()), *configured_servers(uris)]
 
 
 class TurnHandler(ApiHandler):
@@ -52,7 +58,11 @@ class TurnHandler(ApiHandler):
         turn = self.server.config.turn
         wall = self.server.clock.wall()
         credential = mint(self.server.secrets[0], name, turn.credential_ttl_s, wall)
-        self.finish(_ice(credential, servers) if form == "ice" else _uberti(credential, servers))
+        self.finish(
+            rtc_configuration(credential, servers)
+            if form == "ice"
+            else _uberti(credential, servers)
+        )
 
     async def post(self) -> None:
         """Answer as to GET; the parameters may also stand in a form."""
@@ -104,8 +114,7 @@ class TurnHandler(ApiHandler):
 
     async def _servers(self, name: str) -> list[IceServer]:
         request = IceRequest(username=name, remote_ip=self.remote_ip, host=self.request.host_name)
-        found = await self.server.hooks.lookup("ice_servers", request=request)
-        return [*(found or ()), *configured_servers(self.server.config.turn.uris)]
+        return await ice_servers(self.server.hooks, self.server.config.turn.uris, request)
 
 
 def _uberti(credential: Credential, servers: Sequence[IceServer]) -> dict[str, Any]:
@@ -118,7 +127,7 @@ def _uberti(credential: Credential, servers: Sequence[IceServer]) -> dict[str, A
     }
 
 
-def _ice(credential: Credential, servers: Sequence[IceServer]) -> dict[str, Any]:
+def rtc_configuration(credential: Credential, servers: Sequence[IceServer]) -> dict[str, Any]:
     """The form of RTCConfiguration, as browsers take it."""
     keys = {"username": credential.username, "credential": credential.password}
     return {

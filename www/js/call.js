@@ -12,6 +12,7 @@
  */
 
 import { closeMedia } from "./media.js";
+import { RelayWatch } from "./relay.js";
 
 /** No honest client sends more candidates than this before its description. */
 const MAX_WAITING_CANDIDATES = 256;
@@ -23,6 +24,7 @@ const MAX_WAITING_CANDIDATES = 256;
 /** One call with one peer. */
 export class Call extends EventTarget {
   #connection = null;
+  #relays = null;
   #waiting = [];
   #state;
 
@@ -42,6 +44,7 @@ export class Call extends EventTarget {
     this.localStream = null;
     this.remoteStream = new MediaStream();
     this.connectedAt = 0;
+    this.relayOnly = false;
     this.note = "";
     this.#state = outgoing ? "preparing" : "incoming";
   }
@@ -67,6 +70,11 @@ export class Call extends EventTarget {
     return this.#connection;
   }
 
+  /** @returns {import("./relay.js").RelayTrouble} What has become of the TURN servers. */
+  get relayTrouble() {
+    return this.#relays?.trouble ?? { found: false, errors: [] };
+  }
+
   /**
    * Make the connection and put the local tracks on it.
    *
@@ -75,8 +83,12 @@ export class Call extends EventTarget {
    * @param {boolean} relayOnly Use TURN servers only.
    */
   open(media, iceServers, relayOnly) {
-    const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy: relayOnly ? "relay" : "all" });
+    const iceTransportPolicy = relayOnly ? "relay" : "all";
+    // one transport for sound and picture, so one allocation on each TURN server: every client can do that
+    const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: "max-bundle" });
     this.#connection = connection;
+    this.#relays = new RelayWatch(connection, iceServers, () => relayOnly && this.#broken("no-path"));
+    this.relayOnly = relayOnly;
     this.localStream = media.stream;
     this.note = media.note;
     connection.onicecandidate = ({ candidate }) => this.#found(candidate);
@@ -157,6 +169,7 @@ export class Call extends EventTarget {
       connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
       connection.close();
     }
+    this.#relays?.stop();
     this.#waiting = [];
     closeMedia(this.localStream);
   }

@@ -4,7 +4,7 @@
 
 import { showAvatar } from "./avatar.js";
 import { readPath } from "./path.js";
-import { CALL_STATES } from "./words.js";
+import { CALL_STATES, pathWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -95,6 +95,7 @@ export class CallView {
     attach($("remote-video"), null);
     attach($("local-video"), null);
     $("call-time").hidden = $("path").hidden = true;
+    $("path").open = false;
     screen.dataset.state = "";
     screen.dataset.picture = "false";
   }
@@ -121,11 +122,13 @@ export class CallView {
     if (!call?.connectedAt || call.over) return;
     $("call-time").textContent = duration(performance.now() - call.connectedAt);
     $("call-time").hidden = false;
-    const { kind, words } = await readPath(call.connection);
+    const path = await readPath(call.connection);
     if (call !== this.#call || call.over) return;
-    $("path").dataset.path = kind;
-    $("path").textContent = words;
-    $("path").hidden = kind === "unknown";
+    const { short, long } = pathWords(path);
+    $("path").dataset.path = path.kind;
+    $("path-words").textContent = short;
+    $("path-hint").textContent = long;
+    $("path").hidden = path.kind === "unknown";
   }
 
   /** Show the other side's picture only once there is one. */

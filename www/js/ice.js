@@ -16,6 +16,9 @@ export class IceServers {
   #username = "";
   #freshUntil = 0;
 
+  /** Why the server could not be asked the last time; empty if it could. */
+  problem = "";
+
   /**
    * @param {string} username Id to ask for.
    * @returns {Promise<RTCIceServer[]>} The servers to use; empty if there are none.
@@ -27,11 +30,18 @@ export class IceServers {
       this.#servers = answer.servers;
       this.#username = username;
       this.#freshUntil = performance.now() + answer.ttl * 1000 * FRESH_PART;
+      this.problem = "";
       return this.#servers;
     } catch (error) {
       console.info("No ICE servers from /api/turn, going on without:", error.message);
+      this.problem = error.message;
       return [];
     }
+  }
+
+  /** Ask again the next time: what the server said before is not true any more. */
+  forget() {
+    this.#freshUntil = 0;
   }
 }
 

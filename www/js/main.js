@@ -16,7 +16,7 @@ import { endingWords, insecureWords } from "./words.js";
 const RECENT_MS = 3000;
 
 /** Endings that look the same whether the other side pressed a button or went away. */
-const MAY_HAVE_LEFT = new Set(["peer-hung-up", "peer-rejected", "peer-cancelled", "connection-lost"]);
+const MAY_HAVE_LEFT = new Set(["peer-hung-up", "peer-rejected", "peer-cancelled", "peer-gave-up", "connection-lost"]);
 
 const settings = new Settings();
 const signaling = new Signaling();
@@ -29,7 +29,7 @@ const view = new View(settings, {
   renewId: randomId,
   dial,
   retry: () => signaling.retryNow(),
-  change: (switches) => settings.setSwitches(switches),
+  change: (choices) => settings.setChoices(choices),
 });
 const peerList = new PeerList(dial);
 const callView = new CallView({
@@ -127,6 +127,7 @@ signaling.addEventListener("state", ({ detail }) => {
     view.showSelf();
     callView.showSelf({ id: settings.id, name: settings.displayName });
     view.screen("people");
+    ice.forget(); // a server that was started anew may relay elsewhere
     ice.get(settings.id); // so that the first call need not wait for it
   } else if (state === "waiting") {
     phone.serverLost();

@@ -5,8 +5,13 @@
 /**
  * @typedef {object} Path
  * @property {"direct" | "relayed" | "unknown"} kind Whether either end uses a TURN server.
- * @property {string} words For the person.
+ * @property {"" | "udp" | "tcp" | "tls"} relay How our own TURN server is reached; empty if only
+ *   the other side uses one, or nobody does.
+ * @property {number} tripMs Round-trip time in milliseconds; NaN if it is not known.
  */
+
+/** @type {Path} */
+const UNKNOWN = { kind: "unknown", relay: "", tripMs: NaN };
 
 /**
  * Look at the candidate pair in use.
@@ -19,12 +24,13 @@ export async function readPath(connection) {
   const pair = selectedPair(stats);
   const local = stats.get(pair?.localCandidateId);
   const remote = stats.get(pair?.remoteCandidateId);
-  if (!local || !remote) return { kind: "unknown", words: "" };
-  const relayed = local.candidateType === "relay" || remote.candidateType === "relay";
-  const transport = (local.relayProtocol ?? local.protocol ?? "").toUpperCase();
-  const trip = Number.isFinite(pair.currentRoundTripTime) ? `${Math.round(pair.currentRoundTripTime * 1000)} ms` : "";
-  const parts = [relayed ? "Relayed" : "Direct", transport, trip].filter(Boolean);
-  return { kind: relayed ? "relayed" : "direct", words: parts.join(" · ") };
+  if (!local || !remote) return UNKNOWN;
+  const own = local.candidateType === "relay";
+  return {
+    kind: own || remote.candidateType === "relay" ? "relayed" : "direct",
+    relay: own ? local.relayProtocol ?? "" : "",
+    tripMs: pair.currentRoundTripTime * 1000,
+  };
 }
 
 /**

@@ -12,6 +12,8 @@ import { Call } from "./call.js";
 import { EarlyCandidates } from "./earlycandidates.js";
 import { MediaError, closeMedia, openMedia } from "./media.js";
 import { judgeOffer, readOffer } from "./offer.js";
+import { hasRelay, restrict } from "./relay.js";
+import { noRelayWords, relayWords } from "./words.js";
 
 /** How long to let it ring at the other side. */
 const RING_S = 60;
@@ -22,7 +24,8 @@ const CONNECT_S = 30;
 /** How long to wait for the server's echo of our own `bye`. */
 const ECHO_S = 2;
 
-const NO_RELAY = "“Relay only” is switched on, so a reachable TURN server is needed.";
+/** TURN's "Unauthorized": the credential is wrong or expired. */
+const UNAUTHORIZED = 401;
 
 /** Everything about calls that is neither media nor picture. */
 export class Phone extends EventTarget {
@@ -39,7 +42,7 @@ export class Phone extends EventTarget {
   /**
    * @param {object} parts What it works with.
    * @param {import("./signaling.js").Signaling} parts.signaling Carries the messages.
-   * @param {import("./settings.js").Settings} parts.settings Own id, relay only.
+   * @param {import("./settings.js").Settings} parts.settings Own id, relay only or not.
    * @param {import("./ice.js").IceServers} parts.ice STUN and TURN servers.
    * @param {(id: string) => string} parts.nameOf Name of a peer.
    */
@@ -135,9 +138,12 @@ export class Phone extends EventTarget {
   }
 
   async #open(call) {
-    const [media, servers] = await Promise.all([openMedia(), this.#ice.get(this.#settings.id)]);
-    if (call.over) closeMedia(media.stream); // ended while the browser was asking for the camera
-    else call.open(media, servers, this.#settings.relayOnly);
+    const [media, offered] = await Promise.all([openMedia(), this.#ice.get(this.#settings.id)]);
+    const { relayOnly, relayTransport } = this.#settings;
+    const servers = restrict(offered, relayTransport);
+    if (!call.over && relayOnly && !hasRelay(servers)) this.#giveUp("failed", noRelayWords(relayTransport, this.#ice.problem));
+    if (call.over) closeMedia(media.stream); // for example while the browser was asking for the camera
+    else call.open(media, servers, relayOnly);
   }
 
   async #try(call, steps) {
@@ -189,7 +195,9 @@ export class Phone extends EventTarget {
     if (this.#call?.sessionId !== sessionId) return;
     if (this.#call.state === "ending") this.#finish();
     else if (this.#call.connectedAt) this.#end("peer-hung-up");
-    else this.#end(this.#call.outgoing ? "peer-rejected" : "peer-cancelled");
+    else if (this.#call.state === "ringing") this.#end("peer-rejected");
+    else if (this.#call.state === "incoming") this.#end("peer-cancelled");
+    else this.#end("peer-gave-up");
   }
 
   #left(id) {
@@ -228,7 +236,9 @@ export class Phone extends EventTarget {
   }
 
   #noPath() {
-    this.#giveUp("no-path", this.#settings.relayOnly ? NO_RELAY : "");
+    const { relayTrouble: trouble, relayOnly } = this.#call;
+    if (trouble.errors.some(({ code }) => code === UNAUTHORIZED)) this.#ice.forget();
+    this.#giveUp("no-path", relayWords(trouble, relayOnly));
   }
 
   /** End the call from this side: tell the server, and keep the line busy until its echo is back. */

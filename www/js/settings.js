@@ -1,8 +1,9 @@
 /**
  * Who this tab is and how it wants to call.
  *
- * A link may fix a value (`?id=`, `?name=`, `?room=`, `?ws=`, `?relay=1`); otherwise the tab
- * remembers its own in sessionStorage, so that a reload keeps the id and two tabs never share one.
+ * A link may fix a value (`?id=`, `?name=`, `?room=`, `?ws=`, `?relay=1`,
+ * `?transport=udp` or `tcp`); otherwise the tab remembers its own in sessionStorage, so that a
+ * reload keeps the id and two tabs never share one.
  */
 
 const PREFIX = "tornado-webrtc.";
@@ -33,6 +34,21 @@ export function describeBrowser() {
   return [first(browsers) ?? "Browser", first(systems)].filter(Boolean).join(" on ");
 }
 
+/**
+ * @param {string} text From the link, the storage or the page.
+ * @returns {import("./relay.js").RelayTransport} "any" unless it is one of the others.
+ */
+function readTransport(text) {
+  return text === "udp" || text === "tcp" ? text : "any";
+}
+
+/**
+ * @typedef {object} Choices
+ * @property {boolean} relayOnly Whether calls may use TURN servers only.
+ * @property {import("./relay.js").RelayTransport} relayTransport How to reach those.
+ * @property {boolean} ringTone Whether a call makes a sound.
+ */
+
 /** What a person can set, from the link or from an earlier visit of this tab. */
 export class Settings {
   #query;
@@ -49,6 +65,7 @@ export class Settings {
     this.name = this.#initial("name");
     this.room = this.#query.get("room") ?? "";
     this.relayOnly = this.#initial("relay") === "1";
+    this.relayTransport = readTransport(this.#initial("transport"));
     this.ringTone = this.#read("ring") !== "0";
     this.#write("id", this.id);
   }
@@ -126,14 +143,16 @@ export class Settings {
   }
 
   /**
-   * Remember the switches of the settings sheet.
+   * Remember the choices of the settings sheet.
    *
-   * @param {{relayOnly: boolean, ringTone: boolean}} switches Their positions.
+   * @param {Choices} choices What is chosen there.
    */
-  setSwitches({ relayOnly, ringTone }) {
+  setChoices({ relayOnly, relayTransport, ringTone }) {
     this.relayOnly = relayOnly;
+    this.relayTransport = readTransport(relayTransport);
     this.ringTone = ringTone;
     this.#write("relay", relayOnly ? "1" : "0");
+    this.#write("transport", this.relayTransport);
     this.#write("ring", ringTone ? "1" : "0");
   }
 

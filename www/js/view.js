@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
  * @property {() => void} retry Connect at once.
  * @property {() => string} renewId A fresh id.
  * @property {(id: string) => void} dial Call an id that was typed.
- * @property {(switches: {relayOnly: boolean, ringTone: boolean}) => void} change Settings were changed.
+ * @property {(choices: import("./settings.js").Choices) => void} change Settings were changed.
  */
 
 /** Everything on the page except the list of peers and the calls. */
@@ -29,6 +29,7 @@ export class View {
     $("name").value = settings.name;
     $("own-id").value = settings.id;
     $("relay-only").checked = settings.relayOnly;
+    $("relay-transport").value = settings.relayTransport;
     $("ring-tone").checked = settings.ringTone;
     $("room").textContent = `Room ${settings.room}`;
     $("room").hidden = !settings.room;
@@ -117,7 +118,11 @@ export class View {
     $("copy-link").addEventListener("click", () => this.#copyLink());
     $("open-settings").addEventListener("click", () => $("settings").showModal());
     $("settings").addEventListener("change", () => {
-      intents.change({ relayOnly: $("relay-only").checked, ringTone: $("ring-tone").checked });
+      intents.change({
+        relayOnly: $("relay-only").checked,
+        relayTransport: $("relay-transport").value,
+        ringTone: $("ring-tone").checked,
+      });
     });
   }
 

@@ -4,6 +4,8 @@
  * A sentence says what was found and, where a person can do something about it, what to do.
  */
 
+import { UNREACHABLE } from "./relay.js";
+
 /**
  * @typedef {object} CloseAdvice
  * @property {"never" | "now" | "later"} retry When to connect again.
@@ -78,6 +80,7 @@ const ENDINGS = {
   "peer-rejected": ["info", (who) => `${who} did not take the call.`],
   "cancelled": ["info", (who) => `You cancelled the call to ${who}.`],
   "peer-cancelled": ["info", (who) => `You missed a call from ${who}.`],
+  "peer-gave-up": ["info", (who) => `${who} ended the call before it was connected.`],
   "no-answer": ["info", (who) => `${who} did not answer.`],
   "peer-left": ["info", (who) => `${who} has left, so the call is over.`],
   "not-found": ["problem", (who) => `${who} is not here: nobody is signed in with that id.`],
@@ -111,3 +114,66 @@ export const CALL_STATES = {
   interrupted: "The connection is interrupted, waiting for it to come back…",
   ending: "Ending the call…",
 };
+
+/** @type {Record<string, string>} How a TURN server is reached. */
+const TRANSPORTS = { udp: "UDP", tcp: "TCP", tls: "TLS", dtls: "DTLS" };
+
+/** What a TURN server means by its error codes (RFC 8656 section 19). */
+const TURN_ERRORS = new Map([
+  [401, "did not accept this page's credential. Call again: the page will ask for a new one"],
+  [403, "does not allow it"],
+  [486, "gives you no more room: its limit for one user or address is reached"],
+  [508, "is full at the moment"],
+]);
+
+/**
+ * Why TURN servers did not help a call that found no path.
+ *
+ * @param {import("./relay.js").RelayTrouble} trouble What has become of them.
+ * @param {boolean} relayOnly Whether the call could use nothing else.
+ * @returns {string} A few sentences; empty if there is nothing to say.
+ */
+export function relayWords({ found, errors }, relayOnly) {
+  const only = relayOnly ? "“Relay only” is switched on, " : "";
+  if (found) return only && `${only}and the TURN server found no way to the other side.`;
+  const refusal = errors.find(({ code }) => code !== UNREACHABLE);
+  if (refusal) return `${only ? `${only}but the` : "The"} TURN server at ${refusal.host} ${refusalWords(refusal.code)}.`;
+  if (!errors.length) return ""; // there is none to talk about
+  const places = errors.map(({ host, transport }) => `${host} over ${TRANSPORTS[transport]}`).join(", ");
+  return `${only ? `${only}but no` : "No"} TURN server answered (${places}). It may be down, or a firewall may be in the way.`;
+}
+
+function refusalWords(code) {
+  return TURN_ERRORS.get(code) ?? `refused (error ${code})`;
+}
+
+/**
+ * Why a call that may only be relayed cannot even begin.
+ *
+ * @param {import("./relay.js").RelayTransport} transport How TURN servers may be reached.
+ * @param {string} problem Why the server could not be asked for them; empty if it could.
+ * @returns {string} A sentence with the remedy.
+ */
+export function noRelayWords(transport, problem) {
+  if (problem) return `“Relay only” is switched on, but the server could not be asked for its TURN servers (${problem}).`;
+  const over = transport === "any" ? "" : ` over ${transport.toUpperCase()}, the only way that your settings allow`;
+  return `“Relay only” is switched on, but this server offers no TURN server${over}.`;
+}
+
+/**
+ * Say which way a call takes.
+ *
+ * @param {import("./path.js").Path} path The path.
+ * @returns {{short: string, long: string}} A badge, and what it means.
+ */
+export function pathWords({ kind, relay, tripMs }) {
+  if (kind === "unknown") return { short: "", long: "" };
+  const trip = Number.isFinite(tripMs) ? ` · ${Math.round(tripMs)} ms` : "";
+  if (kind === "direct") return { short: `Direct${trip}`, long: "Sound and picture go straight from browser to browser." };
+  const over = TRANSPORTS[relay] ?? relay;
+  const whose = relay ? `a TURN server, which this browser reaches over ${over}` : "the TURN server of the other side";
+  return {
+    short: `Relayed${over && ` over ${over}`}${trip}`,
+    long: `Sound and picture go through ${whose}. It passes them on, but cannot see or hear them: only the two browsers can.`,
+  };
+}

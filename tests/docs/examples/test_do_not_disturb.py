@@ -51,7 +51,7 @@ def configured(tmp_path: Path, section: str = "") -> PluginManager:
     folder.mkdir()
     shutil.copy(EXAMPLE, folder)
     file = tmp_path / "server.ini"
-    file.write_text(f"[plugins]\npath = plugins\ndisabled = logging_console,\n{section}")
+    file.write_text(f"[plugins]\npath = plugins\ndisabled = logging_console, turn\n{section}")
     config, found = configure(Draft.read(file, {}))
     return PluginManager(found, config, config.plugins.required)
 

@@ -1,0 +1,246 @@
+"""The TURN server: relays media for clients that cannot reach each other (RFC 8656).
+
+Joins the protocol (`tornado_webrtc.turn`), the data plane (`tornado_webrtc.relay`)
+and the core's listener. It has no section of its own: `[turn]` is the core's.
+
+    __init__.py         the plugin: starts and stops, tells clients where to find it
+    driver.py           carries out what the protocol asks for, and answers its questions
+    stream.py           clients over TCP
+    credential.py       who may use it: time-limited credentials, users from a file
+    public_address.py   which addresses clients are told, and relays are bound to
+    machine.py          what this machine knows of its addresses
+
+For metrics: `Plugin.counters()` says how often what happened, drops by their
+reasons; per allocation, hooks are told the traffic (`TurnTraffic`). A plugin may
+not import another one, so a hook that asks for metrics has to hand it on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from tornado_webrtc import hookimpl
+from tornado_webrtc.config import IPAddress, Turn
+from tornado_webrtc.credential import derive_key
+from tornado_webrtc.errors import PluginError
+from tornado_webrtc.hooks import IceRequest, IceServer, PluginContext
+from tornado_webrtc.relay import PureTable
+from tornado_webrtc.turn.nonce import NonceSource
+from tornado_webrtc.turn.policy import PeerPolicy
+from tornado_webrtc.turn.quota import AllocationLimits, AllocationQuotas, ChallengeLimits
+from tornado_webrtc.turn.server import TurnServer
+from tornado_webrtc.turn.settings import TurnSettings
+
+from .credential import CredentialSource
+from .driver import VERSION_OF_FAMILY, Driver
+from .machine import look_up, machine_addresses, read_machine
+from .public_address import Choice, find
+from .stream import TurnStreams
+
+if TYPE_CHECKING:
+    from tornado_webrtc.server import Server
+
+ENABLED_BY_DEFAULT = True
+
+SETTINGS = ""
+
+READ_AGAIN_S = 60.0
+
+ANYWHERE = {"0.0.0.0": 4, "::": 6}
+
+
+class Plugin:
+    """The TURN server of one server process."""
+
+    def __init__(self, context: PluginContext) -> None:
+        self._settings: Turn = context.config.turn
+        self._log = context.log
+        self._choice: Choice | None = None
+        self._driver: Driver | None = None
+        self._streams: TurnStreams | None = None
+        self._port = self._settings.port
+        self._port_tcp = self._settings.port_tcp
+
+    @hookimpl
+    async def start(self, server: Server) -> None:
+        """Open the ports and serve; if that fails, nothing stays open."""
+        try:
+            await self._start(server)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, server: Server) -> None:
+        choice = await self._find_choice()
+        table = PureTable(secrets.randbelow, server.clock.now)
+        self._driver = Driver(
+            self._make_server(server, choice),
+            table,
+            choice,
+            CredentialSource(self._settings, server.secrets),
+            server,
+            self._log,
+        )
+        local = await listening_addresses(self._settings.bind)
+        listening = self._driver.listen(local, self._settings.port)
+        self._port = listening[0].port
+        if self._settings.port_tcp is not None:
+            self._streams = TurnStreams(self._driver)
+            bound = server.listener.listen(
+                self._settings.bind, self._settings.port_tcp, [self._streams.protocol()], None
+            )
+            self._port_tcp = bound[0].port
+        self._driver.start()
+        self._say(choice)
+
+    @hookimpl(tryfirst=True)
+    def server_stopped(self) -> None:
+        """Close every allocation now: later, plugins that want to know of it are gone."""
+        if self._driver is not None:
+            self._driver.stop()
+
+    @hookimpl
+    async def stop(self) -> None:
+        """Close every allocation and port."""
+        if self._streams is not None:
+            await self._streams.close()
+        if self._driver is not None:
+            self._driver.stop()
+
+    @hookimpl
+    def check(self) -> list[str]:
+        """Say what is wrong with the users' file."""
+        try:
+            CredentialSource(self._settings, ())
+        except PluginError as error:
+            return [error.reason]
+        return []
+
+    @hookimpl
+    async def ice_servers(self, request: IceRequest) -> Sequence[IceServer]:
+        """Say where clients find this server; works before it is started too."""
+        choice = await self._find_choice()
+        turn, stun = [], []
+        for address in choice.addresses:
+            if not may_listen(self._settings.bind, address.version):
+                continue
+            host = f"[{address.advertised}]" if address.version == 6 else str(address.advertised)  # noqa: PLR2004
+            if self._port:
+                turn.append(f"turn:{host}:{self._port}?transport=udp")
+                stun.append(f"stun:{host}:{self._port}")
+            if self._port_tcp:
+                turn.append(f"turn:{host}:{self._port_tcp}?transport=tcp")
+        servers = [IceServer(urls=tuple(turn), needs_credential=True)] if turn else []
+        return [*servers, *([IceServer(urls=tuple(stun), needs_credential=False)] if stun else [])]
+
+    def counters(self) -> dict[str, int]:
+        """How often what happened, by name; see `Driver.counters`. Empty until it is started."""
+        return {} if self._driver is None else self._driver.counters()
+
+    async def _find_choice(self) -> Choice:
+        if self._choice is None:
+            found = await find(self._settings.public_ip, read_machine())
+            self._choice = found
+        return self._choice
+
+    def _make_server(self, server: Server, choice: Choice) -> TurnServer:
+        settings = self._settings
+        relay_ips = {str(ip) for each in choice.addresses for ip in (each.advertised, each.local)}
+        limits = AllocationLimits(
+            total=settings.max_allocations,
+            per_user=settings.max_allocations_per_user,
+            per_client=settings.max_allocations_per_ip,
+        )
+        return TurnServer(
+            TurnSettings(
+                realm=settings.realm,
+                max_permissions=settings.max_permissions,
+                families=tuple(
+                    family
+                    for family, version in VERSION_OF_FAMILY.items()
+                    if choice.of_version(version)
+                ),
+            ),
+            nonces=NonceSource(derive_key(server.secrets[0], "turn nonces"), settings.realm),
+            policy=PeerPolicy(
+                settings.deny_peers, settings.allow_peers, OwnAddresses(server.clock.now)
+            ),
+            quotas=AllocationQuotas(limits),
+            challenges=ChallengeLimits(settings.challenges_per_s),
+            relay_ips=relay_ips,
+            random=secrets.token_bytes,
+        )
+
+    def _say(self, choice: Choice) -> None:
+        for line in choice.description:
+            self._log.info("%s", line)
+        for warning in choice.warnings:
+            self._log.warning("%s", warning)
+        tcp = f", TCP port {self._port_tcp}" if self._port_tcp else ""
+        ports = self._settings.relay_ports
+        self._log.info(
+            "TURN on UDP port %d%s; relaying on UDP ports %d to %d",
+            self._port,
+            tcp,
+            ports.first,
+            ports.last,
+        )
+
+
+class OwnAddresses:
+    """The machine's addresses, read again once a minute: interfaces come and go.
+
+    Args:
+        now: Monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._read_at = now()
+        self._addresses = frozenset(machine_addresses())
+
+    def __call__(self) -> frozenset[IPAddress]:
+        """The addresses."""
+        if self._now() - self._read_at >= READ_AGAIN_S:
+            self._read_at = self._now()
+            self._addresses = frozenset(machine_addresses())
+        return self._addresses
+
+
+async def listening_addresses(bind: Sequence[str]) -> list[str]:
+    """The addresses to listen on one by one, so that answers leave from the address asked.
+
+    Raises:
+        PluginError: A name cannot be looked up, or nothing is left.
+    """
+    found = [address for entry in bind for address in await _addresses_of(entry)]
+    if not found:
+        raise PluginError("turn", f"turn.bind: this machine has no address of {', '.join(bind)}")
+    return list(dict.fromkeys(found))
+
+
+async def _addresses_of(entry: str) -> list[str]:
+    if (version := ANYWHERE.get(entry)) is not None:
+        return [
+            str(address)
+            for address in machine_addresses()
+            if address.version == version and not (version == 6 and address.is_link_local)  # noqa: PLR2004
+        ]
+    try:
+        return [str(ip_address(entry))]
+    except ValueError:
+        return [str(address) for address in await look_up(entry, "turn.bind")]
+
+
+def may_listen(bind: Sequence[str], version: int) -> bool:
+    """Whether there may be a listening address of a family, 4 or 6; names may stand for both."""
+    for entry in bind:
+        try:
+            if ip_address(entry).version == version:
+                return True
+        except ValueError:
+            return True
+    return False

@@ -1,0 +1,66 @@
+"""What is read of this machine is true: it can be bound to, and it leads where it says."""
+
+import socket
+from ipaddress import ip_address
+
+import ifaddr
+import pytest
+
+from tornado_webrtc.errors import PluginError
+from tornado_webrtc.plugins.turn.machine import (
+    look_up,
+    machine_addresses,
+    read_machine,
+    source_address,
+)
+
+LOOPBACK = ip_address("127.0.0.1")
+FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def test_addresses_are_those_of_all_interfaces_once_each() -> None:
+    addresses = machine_addresses()
+    entries = [entry.ip for adapter in ifaddr.get_adapters() for entry in adapter.ips]
+    texts = [entry if isinstance(entry, str) else entry[0] for entry in entries]
+    assert {str(each) for each in addresses} == {text.partition("%")[0] for text in texts}
+    assert len(set(addresses)) == len(addresses)
+    assert LOOPBACK in addresses
+
+
+def test_sources_can_be_bound_to_and_are_one_per_family() -> None:
+    machine = read_machine()
+    assert machine.addresses == machine_addresses()
+    for address in machine.sources:
+        with socket.socket(FAMILY[address.version], socket.SOCK_DGRAM) as sock:
+            sock.bind((str(address), 0))
+    assert len({each.version for each in machine.sources}) == len(machine.sources)
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_source_towards_itself_is_itself(ip: str) -> None:
+    address = ip_address(ip)
+    if address in machine_addresses():
+        assert source_address(address) == address
+
+
+def test_no_way_is_no_source() -> None:
+    """Only a socket that asked for it may send to everybody."""
+    assert source_address(ip_address("255.255.255.255")) is None
+
+
+async def test_name_becomes_addresses_once_each() -> None:
+    found = await look_up("localhost")
+    assert found
+    assert all(each.is_loopback for each in found)
+    assert len(set(found)) == len(found)
+
+
+async def test_address_stands_for_itself() -> None:
+    assert await look_up("127.0.0.1") == [LOOPBACK]
+
+
+@pytest.mark.parametrize("name", ["turn..example", f"{'a.' * 200}example"])
+async def test_name_that_stands_for_nothing(name: str) -> None:
+    """Neither is asked for: a label is empty, the name is too long."""
+    with pytest.raises(PluginError, match=r"turn.public_ip: .* cannot be looked up \(.+\); write"):
+        await look_up(name)

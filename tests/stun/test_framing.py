@@ -1,0 +1,153 @@
+"""Framing: the same messages however the stream is cut, and streams that are neither."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stun.vector import IPV4_RESPONSE, LONG_TERM_REQUEST, REQUEST
+from tornado_webrtc.errors import DecodeError
+from tornado_webrtc.stun import channeldata
+from tornado_webrtc.stun.framing import Framer, Kind, classify
+
+anything = settings(deadline=None, database=None)
+
+BARE = bytes.fromhex("00010000 2112a442 000102030405060708090a0b")
+
+stun_messages = st.sampled_from([REQUEST, IPV4_RESPONSE, LONG_TERM_REQUEST, BARE])
+channel_data = st.builds(
+    lambda number, data: channeldata.encode(number, data, pad=False),
+    st.integers(channeldata.MIN_CHANNEL, channeldata.MAX_CHANNEL),
+    st.binary(max_size=40),
+)
+messages = st.lists(stun_messages | channel_data, max_size=8)
+cuts = st.lists(st.integers(0, 600), max_size=12)
+
+
+def padded(frame: bytes) -> bytes:
+    return frame + bytes(-len(frame) % 4)
+
+
+def pieces(stream: bytes, at: Iterable[int]) -> list[bytes]:
+    ends = sorted({min(each, len(stream)) for each in at} | {len(stream)})
+    return [stream[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def outcome(parts: Iterable[bytes]) -> list[bytes] | None:
+    """Return what comes out of a stream, None if it is refused."""
+    framer = Framer()
+    found: list[bytes] = []
+    try:
+        for part in parts:
+            found += framer.feed(part)
+    except DecodeError:
+        return None
+    return found
+
+
+# --- messages ----------------------------------------------------------------
+
+
+def test_messages_of_both_kinds_come_out_without_padding() -> None:
+    frames = [REQUEST, b"\x40\x00\x00\x05hello", b"\x40\x01\x00\x00", LONG_TERM_REQUEST]
+    stream = REQUEST + b"\x40\x00\x00\x05hello\0\0\0" + b"\x40\x01\x00\x00" + LONG_TERM_REQUEST
+    assert Framer().feed(stream) == frames
+
+
+def test_every_byte_alone() -> None:
+    stream = padded(b"\x40\x00\x00\x05hello") + REQUEST + b"\x7f\xfe\0\0"
+    framer = Framer()
+    found = [framer.feed(stream[at : at + 1]) for at in range(len(stream))]
+    assert [frames for frames in found if frames] == [
+        [b"\x40\x00\x00\x05hello"],
+        [REQUEST],
+        [b"\x7f\xfe\0\0"],
+    ]
+    assert found[11] == [b"\x40\x00\x00\x05hello"]
+
+
+def test_nothing_comes_of_nothing() -> None:
+    framer = Framer()
+    assert framer.feed(b"") == []
+    assert framer.feed(b"\x40\0") == []
+    assert framer.feed(b"") == []
+    assert framer.feed(b"\0\0") == [b"\x40\0\0\0"]
+
+
+def test_longest_messages() -> None:
+    longest = bytes.fromhex("0001fffc 2112a442") + bytes(12 + 0xFFFC)
+    data = channeldata.encode(0x4000, bytes(0xFFFF), pad=False)
+    stream = longest + padded(data)
+    assert outcome([stream]) == [longest, data]
+    assert outcome(pieces(stream, range(0, len(stream), 1460))) == [longest, data]
+
+
+@anything
+@given(messages, cuts)
+def test_cuts_make_no_difference(frames: list[bytes], at: list[int]) -> None:
+    stream = b"".join(map(padded, frames))
+    assert outcome([stream]) == frames
+    assert outcome(pieces(stream, at)) == frames
+
+
+@anything
+@given(messages, st.binary(max_size=80), cuts)
+def test_nor_do_they_for_what_is_no_message(
+    frames: list[bytes], rest: bytes, at: list[int]
+) -> None:
+    stream = b"".join(map(padded, frames)) + rest
+    assert outcome(pieces(stream, at)) == outcome([stream])
+
+
+# --- neither STUN nor ChannelData --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        bytes.fromhex("80600001 00000000"),
+        bytes.fromhex("10000000"),
+        bytes.fromhex("04010000 2112a442"),
+        bytes.fromhex("7fff0000"),
+        bytes.fromhex("00010001 2112a442"),
+        bytes.fromhex("00010002"),
+        bytes.fromhex("00010000 20"),
+        bytes.fromhex("00010000 2112a443"),
+        bytes.fromhex("00010000 2112a443 000102030405060708090a0b"),
+    ],
+)
+def test_other_streams_are_refused_for_good(stream: bytes) -> None:
+    framer = Framer()
+    with pytest.raises(DecodeError) as raised:
+        framer.feed(REQUEST + stream)
+    with pytest.raises(DecodeError, match=str(raised.value)):
+        framer.feed(REQUEST)
+
+
+def test_wrong_cookie_is_seen_as_soon_as_it_is_there() -> None:
+    framer = Framer()
+    assert framer.feed(bytes.fromhex("0001fffc")) == []
+    assert framer.feed(bytes.fromhex("2112a4")) == []
+    with pytest.raises(DecodeError, match="magic cookie 2112a443"):
+        framer.feed(b"\x43")
+
+
+# --- first bytes -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        (range(4), Kind.STUN),
+        (range(4, 16), Kind.UNKNOWN),
+        (range(16, 20), Kind.ZRTP),
+        (range(20, 64), Kind.DTLS),
+        (range(64, 128), Kind.CHANNEL_DATA),
+        (range(128, 192), Kind.RTP),
+        (range(192, 256), Kind.UNKNOWN),
+    ],
+)
+def test_first_byte_says_what_it_is(numbers: range, kind: Kind) -> None:
+    assert {classify(each) for each in numbers} == {kind}

@@ -1,0 +1,450 @@
+"""The server as a whole: what comes in, in which order it is handled, what is left at the end."""
+
+import pytest
+
+from tests.turn.client import OTHER_PEER, PEER, REALM_NAME, UDP, Client, code, peers
+from tests.turn.world import World
+from tornado_webrtc.stun.attribute import (
+    CHANGE_REQUEST,
+    CHANNEL_NUMBER,
+    DATA,
+    EVEN_PORT,
+    FINGERPRINT,
+    LIFETIME,
+    NONCE,
+    PRIORITY,
+    UNKNOWN_ATTRIBUTES,
+    XOR_MAPPED_ADDRESS,
+    ChangeRequest,
+)
+from tornado_webrtc.stun.integrity import append_fingerprint
+from tornado_webrtc.stun.message import MessageClass, Method, encode
+from tornado_webrtc.turn.action import (
+    AllocationDeleted,
+    CloseRelay,
+    FindCredential,
+    MayAllocate,
+    MayRelayTo,
+    OpenRelay,
+    Question,
+    RelayData,
+    RemoveAllocation,
+    Unpermit,
+)
+from tornado_webrtc.turn.quota import AllocationLimits
+from tornado_webrtc.turn.server import MAX_WAITING_REQUESTS
+from tornado_webrtc.turn.settings import TurnSettings
+
+
+def codes(client: Client) -> list[int]:
+    """Take the responses since the last look, as their codes."""
+    return [code(response) for response in client.responses()]
+
+
+# --- Binding ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ip", ["203.0.113.1", "2001:db8::5"])
+def test_binding_tells_the_clients_address_and_nothing_else(ip: str) -> None:
+    world = World()
+    alice = world.client(ip=ip)
+    request = alice.unsigned(Method.BINDING)
+    response = alice.ask(request)
+    assert code(response) == 0
+    assert response.get(XOR_MAPPED_ADDRESS) == alice.five_tuple.client
+    assert len(response.raw) <= 2.2 * len(request)
+    assert world.leftovers() == {}
+
+
+def test_binding_has_a_fingerprint_only_if_asked() -> None:
+    world = World()
+    alice = world.client()
+    request = append_fingerprint(alice.unsigned(Method.BINDING))
+    assert alice.ask(request).has(FINGERPRINT)
+
+
+def test_so_has_every_other_answer() -> None:
+    alice = World().client()
+    challenge = alice.ask(append_fingerprint(alice.unsigned(Method.ALLOCATE)))
+    assert challenge.has(FINGERPRINT)
+    for fingerprint in (True, False):
+        request = alice.message(Method.ALLOCATE, UDP)
+        response = alice.ask(append_fingerprint(request) if fingerprint else request)
+        assert response.has(FINGERPRINT) is fingerprint
+
+
+def test_binding_with_an_unknown_attribute_is_420() -> None:
+    alice = World().client()
+    request = alice.unsigned(Method.BINDING, (CHANGE_REQUEST, ChangeRequest(ip=True, port=True)))
+    response = alice.ask(request)
+    assert code(response) == 420
+    assert response.get(UNKNOWN_ATTRIBUTES) == (CHANGE_REQUEST.code,)
+
+
+def test_bindings_are_rationed() -> None:
+    world = World(challenges_per_s=1)
+    alice = world.client()
+    for attributes in ([], [(PRIORITY, 1)]):
+        for _ in range(5):
+            alice.send(alice.unsigned(Method.BINDING, *attributes))
+    assert codes(alice) == [0] * 4
+    assert world.server.counters["dropped-challenge-limit"] == 6
+
+
+def test_binding_does_not_wait_behind_a_question() -> None:
+    world = World()
+    alice = world.client()
+    world.held = {FindCredential}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    assert code(alice.ask(alice.unsigned(Method.BINDING))) == 0
+
+
+# --- what is none of the server's business ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "message_class"),
+    [
+        (Method.BINDING, MessageClass.INDICATION),
+        (Method.DATA, MessageClass.INDICATION),
+        (Method.ALLOCATE, MessageClass.INDICATION),
+        (Method.ALLOCATE, MessageClass.SUCCESS),
+        (Method.BINDING, MessageClass.ERROR),
+        (Method.SEND, MessageClass.SUCCESS),
+    ],
+)
+def test_other_classes_are_dropped(method: Method, message_class: MessageClass) -> None:
+    world = World()
+    alice = world.client()
+    assert alice.send(encode(method, message_class, world.transaction_id())) == []
+    assert world.server.counters == {"dropped-unexpected": 1}
+
+
+@pytest.mark.parametrize("method", [Method.SEND, Method.DATA, Method.CONNECT, 0x0FF])
+def test_requests_of_other_methods_are_dropped(method: int) -> None:
+    world = World()
+    alice = world.client()
+    assert alice.send(alice.message(method)) == []
+    assert world.server.counters == {"dropped-unknown-method": 1}
+
+
+def test_malformed_messages_are_dropped() -> None:
+    world = World()
+    alice = world.client()
+    request = alice.message(Method.ALLOCATE, UDP)
+    damaged = [request[:-4], request + bytes(4), request[:2] + b"\0\1" + request[4:], request[:20]]
+    for data in damaged:
+        assert alice.send(data) == []
+    assert world.server.counters == {"dropped-malformed": 4}
+
+
+# --- questions ----------------------------------------------------------------------
+
+
+def test_questions_of_several_five_tuples_are_open_at_a_time() -> None:
+    world = World()
+    clients = [world.client(name, port=port) for port, name in enumerate(["alice", "bob", "?"])]
+    world.held = {FindCredential}
+    for client in clients:
+        client.send(client.message(Method.ALLOCATE, UDP))
+    numbers = list(world.open)
+    world.held.clear()
+    for number in reversed(numbers):
+        world.answer(number, world.answer_to(world.open[number]))
+    assert [codes(client) for client in clients] == [[0], [0], [401]]
+    assert len(world.server.allocations) == 2
+
+
+def test_time_passes_while_a_question_is_open() -> None:
+    world = World()
+    world.users["alice"].expires_at = world.wall + 5
+    alice, bob = world.client(), world.client("bob", port=40001)
+    world.held = {FindCredential, OpenRelay}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    bob.send(bob.message(Method.ALLOCATE, UDP))
+    world.wait(5)
+    world.answer_open()
+    assert codes(alice) == [401], "expired in the meantime"
+    world.answer_open()
+    world.wait(5)
+    world.answer_open()
+    allocation = bob.allocation
+    assert allocation is not None
+    assert (allocation.created_at, allocation.expires_at) == (1010, 1610)
+
+
+def test_requests_of_a_five_tuple_are_handled_in_order() -> None:
+    world = World()
+    alice = world.client()
+    world.held = {FindCredential, MayAllocate, OpenRelay, MayRelayTo}
+    requests = [
+        alice.message(Method.ALLOCATE, UDP),
+        alice.message(Method.CREATE_PERMISSION, *peers(PEER)),
+        alice.message(Method.CHANNEL_BIND, (CHANNEL_NUMBER, 0x4000), *peers(OTHER_PEER)),
+        alice.message(Method.REFRESH, (LIFETIME, 0)),
+        alice.message(Method.REFRESH),
+    ]
+    for request in requests:
+        alice.send(request)
+    assert [type(question) for question in world.open.values()] == [FindCredential]
+    while world.open:
+        assert len(world.open) == 1
+        world.answer_open()
+    responses = alice.responses()
+    assert [response.transaction_id for response in responses] == [r[8:20] for r in requests]
+    assert [code(response) for response in responses] == [0, 0, 0, 0, 437]
+    assert world.leftovers() == {}
+
+
+def test_rejected_request_lets_the_next_one_in() -> None:
+    world = World()
+    alice, stranger = world.client(), world.client("mallory")
+    world.held = {FindCredential}
+    stranger.send(stranger.message(Method.ALLOCATE, UDP))
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    alice.send(alice.unsigned(Method.REFRESH))
+    world.answer_all()
+    assert codes(alice) == [401, 0, 401]
+
+
+def test_retransmissions_of_waiting_requests_are_dropped() -> None:
+    world = World()
+    alice = world.client()
+    world.held = {OpenRelay}
+    first, second = alice.message(Method.ALLOCATE, UDP), alice.message(Method.REFRESH)
+    for request in (first, first, second, first, second):
+        alice.send(request)
+    assert world.server.counters["dropped-retransmission"] == 3
+    world.answer_all()
+    assert codes(alice) == [0, 0]
+    assert len(world.relays) == 1
+
+
+def test_no_more_than_a_few_requests_wait() -> None:
+    world = World()
+    alice = world.client()
+    world.held = {FindCredential}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    for _ in range(MAX_WAITING_REQUESTS + 5):
+        alice.send(alice.message(Method.REFRESH))
+    assert world.server.counters["dropped-too-many-waiting"] == 5
+    world.answer_all()
+    assert codes(alice) == [0] * (1 + MAX_WAITING_REQUESTS)
+    world.let_all_expire()
+    assert world.leftovers() == {}
+
+
+def test_data_does_not_wait_behind_a_question() -> None:
+    world = World()
+    alice = world.client()
+    allocation = alice.allocated()
+    alice.permit(PEER)
+    world.held = {MayRelayTo}
+    alice.send(alice.message(Method.CREATE_PERMISSION, *peers(OTHER_PEER)))
+    assert alice.indicate(PEER, b"x") == [RelayData(allocation, PEER, b"x")]
+    world.answer_all()
+
+
+def test_answer_to_a_question_that_nobody_asked_is_ignored() -> None:
+    world = World()
+    assert world.answer(7, True) == []
+    assert world.answer(7, None) == []
+
+
+def test_answer_that_comes_twice_counts_once() -> None:
+    world = World()
+    alice = world.client()
+    world.held = {OpenRelay}
+    alice.send(alice.message(Method.ALLOCATE, UDP, (EVEN_PORT, True)))
+    (number,) = world.open
+    question = world.open[number]
+    assert isinstance(question, OpenRelay)
+    first, second = world.open_relay(question), world.open_relay(question)
+    world.answer(number, first)
+    assert second is not None
+    assert second.reserved is not None
+    assert world.answer(number, second) == [
+        CloseRelay(second.relay),
+        CloseRelay(second.reserved),
+    ]
+    assert codes(alice) == [0]
+
+
+# --- the end of a stream --------------------------------------------------------------
+
+
+def test_stream_takes_its_allocation_along() -> None:
+    world = World(limits=AllocationLimits(per_user=1))
+    alice = world.client(transport="tcp")
+    allocation = alice.allocated()
+    alice.permit(PEER)
+    alice.bind(0x4000, PEER)
+    assert alice.disconnect() == [
+        RemoveAllocation(allocation),
+        AllocationDeleted(allocation, "disconnected"),
+    ]
+    assert world.leftovers() == {}
+    assert alice.disconnect() == []
+    assert code(alice.allocate()) == 0
+
+
+def test_stream_whose_allocation_expired_takes_nothing_along() -> None:
+    world = World()
+    alice = world.client(transport="tcp")
+    alice.allocated()
+    world.wait(600)
+    assert alice.disconnect() == []
+    assert len(world.expire()) == 2
+    assert world.leftovers() == {}
+
+
+@pytest.mark.parametrize("held", [FindCredential, MayAllocate, OpenRelay])
+def test_disconnect_while_an_allocate_waits(held: type[Question]) -> None:
+    world = World(limits=AllocationLimits(total=1))
+    alice = world.client(transport="tls")
+    world.held = {held}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    alice.send(alice.message(Method.REFRESH))
+    assert alice.disconnect() == []
+    assert len(world.server.quotas) == 0
+    world.answer_all()
+    assert codes(alice) == []
+    assert world.leftovers() == {}
+    assert code(alice.allocate()) == 0
+
+
+def test_relay_that_arrives_late_is_closed() -> None:
+    world = World()
+    alice = world.client(transport="tcp")
+    world.held = {OpenRelay}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    alice.disconnect()
+    (action,) = world.answer_open()
+    assert isinstance(action, CloseRelay)
+    assert world.relays == set()
+
+
+@pytest.mark.parametrize("method", [Method.CREATE_PERMISSION, Method.CHANNEL_BIND])
+def test_disconnect_while_a_permission_waits(method: Method) -> None:
+    world = World()
+    alice = world.client(transport="tcp")
+    alice.allocated()
+    world.held = {MayRelayTo}
+    alice.send(alice.message(method, (CHANNEL_NUMBER, 0x4000), *peers(PEER, OTHER_PEER)))
+    alice.disconnect()
+    world.answer_all()
+    assert codes(alice) == []
+    assert world.leftovers() == {}
+
+
+def test_new_stream_from_the_same_port_is_not_disturbed_by_an_old_answer() -> None:
+    world = World()
+    alice = world.client(transport="tcp")
+    world.held = {OpenRelay}
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    alice.disconnect()
+    alice.send(alice.message(Method.ALLOCATE, UDP))
+    assert len(world.open) == 2
+    world.answer_all()
+    assert codes(alice) == [0]
+    assert len(world.relays) == 1
+
+
+# --- expiry -----------------------------------------------------------------------------
+
+
+def test_one_deadline_for_everything() -> None:
+    world = World()
+    alice = world.client()
+    assert world.server.next_deadline() is None
+    alice.allocate((EVEN_PORT, True), (LIFETIME, 3600))
+    alice.permit(PEER)
+    alice.bind(0x4000, PEER)
+    deadlines = []
+    while (deadline := world.server.next_deadline()) is not None:
+        deadlines.append(deadline - 1000)
+        world.wait(deadline - world.now)
+        world.expire()
+    assert deadlines == [30, 300, 600, 3600]
+    assert world.leftovers() == {}
+
+
+def test_all_that_is_due_at_once() -> None:
+    settings = TurnSettings(realm=REALM_NAME, permission_lifetime_s=600, reservation_lifetime_s=600)
+    world = World(settings)
+    alice, bob = world.client(), world.client("bob", port=40001)
+    allocation = alice.allocated((EVEN_PORT, True))
+    alice.bind(0x4000, PEER)
+    other = bob.allocated()
+    (reservation,) = world.server.reservations.values()
+    world.wait(10_000)
+    assert world.expire() == [
+        CloseRelay(reservation.relay),
+        RemoveAllocation(allocation),
+        AllocationDeleted(allocation, "expired"),
+        RemoveAllocation(other),
+        AllocationDeleted(other, "expired"),
+    ]
+    assert world.leftovers() == {}
+
+
+def test_whatever_comes_in_first_expires_what_is_due() -> None:
+    world = World()
+    alice, bob = world.client(), world.client("bob", port=40001)
+    allocation = alice.allocated((LIFETIME, 3600))
+    for count, data in enumerate(
+        [
+            b"no STUN",
+            bob.message(Method.ALLOCATE, UDP)[:-1],
+            encode(Method.SEND, MessageClass.INDICATION, bytes(12), [(DATA, b"")]),
+            encode(Method.BINDING, MessageClass.INDICATION, bytes(12)),
+            bob.unsigned(Method.BINDING),
+        ]
+    ):
+        peer = PEER._replace(host=f"20.0.1.{count}")
+        alice.permit(peer)
+        world.wait(300)
+        assert bob.send(data)[0] == Unpermit(allocation, peer.host)
+    alice.permit(PEER)
+    world.wait(300)
+    assert world.answer(99, None) == [Unpermit(allocation, PEER.host)]
+
+
+def test_lowered_maximum_wins_over_the_default() -> None:
+    world = World(TurnSettings(realm=REALM_NAME, max_lifetime_s=120))
+    alice = world.client()
+    assert alice.allocate().get(LIFETIME) == 120
+    assert alice.refresh(3600).get(LIFETIME) == 120
+
+
+# --- everything together ----------------------------------------------------------------
+
+
+def test_call_from_challenge_to_end() -> None:
+    world = World(limits=AllocationLimits(total=2, per_user=1), challenges_per_s=50)
+    alice, bob = world.client(), world.client("bob", ip="2001:db8:1::1", transport="tls")
+    for client in (alice, bob):
+        nonce = client.ask(client.unsigned(Method.ALLOCATE, UDP)).get(NONCE)
+        assert nonce is not None
+        assert code(client.request(Method.ALLOCATE, UDP, nonce=nonce)) == 0
+    mine, theirs = alice.allocation, bob.allocation
+    assert mine is not None
+    assert theirs is not None
+    assert code(alice.bind(0x4000, theirs.relay.advertised)) == 0
+    assert code(bob.permit(mine.relay.advertised)) == 0
+    assert alice.channel_data(0x4000, b"ping")
+    assert bob.indicate(mine.relay.advertised, b"pong")
+    assert code(alice.refresh(0)) == 0
+    assert bob.indicate(mine.relay.advertised, b"still there?") == []
+    bob.disconnect()
+    world.let_all_expire()
+    assert world.leftovers() == {}
+
+
+def test_counters_say_what_happened() -> None:
+    world = World()
+    alice = world.client()
+    alice.ask(alice.unsigned(Method.BINDING))
+    alice.ask(alice.unsigned(Method.ALLOCATE))
+    alice.refresh()
+    assert world.server.counters == {"binding": 1, "error-401": 1, "error-437": 1}
