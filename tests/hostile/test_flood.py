@@ -277,5 +277,5 @@ async def test_id_of_somebody_whose_frames_wait_is_not_taken_from_him(
             assert refusal["data"]["code"] == "id-in-use"
             assert (await thief.read_until_closed()).code == 4409
             assert not reading.done()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await victim.drop()
+            await reading
