@@ -77,6 +77,9 @@ SCENARIOS = (
     Scenario("send-160", "Send indications, UDP, 160 B", mode="indication"),
     Scenario("data-160", "Data indications, UDP, 160 B", "p2c", mode="indication"),
     Scenario("paced-160", "ChannelData, UDP, 160 B, 10,000 packets/s", rate=10_000),
+    Scenario(
+        "paced-tcp-160", "ChannelData, TCP, 160 B, 10,000 packets/s", transport="tcp", rate=10_000
+    ),
     Scenario("allocations", "Allocations made", counts="allocation"),
 )
 

@@ -21,7 +21,7 @@ _BASIS = (
     *("request", "hooks", "hookspecs"),
 )
 _PARTS = (
-    *("bucket", "state", "certificate", "listener", "web"),
+    *("bucket", "repeats", "state", "certificate", "listener", "web"),
     *("isolation", "implementation", "discovery", "pluginmanager"),
 )
 
@@ -37,17 +37,18 @@ TABLE: dict[str, tuple[str, ...]] = {
     # What the parts stand on.
     "paths": ("errors",),
     "clock": (),
+    "repeats": (),
     "config": ("paths", "errors"),
     "credential": ("clock", "config", "errors"),
     "request": ("config", "credential", "listener", "signaling", "errors"),
-    "isolation": ("errors",),
+    "isolation": ("errors", "repeats"),
     "hooks": ("", "config", "credential", "isolation", "request", "signaling", "errors"),
     "hookspecs": ("", "config", "credential", "hooks", "request", "signaling", "errors"),
     # The parts.
     "bucket": ("clock", "errors"),
     "state": ("config", "paths", "errors"),
     "certificate": ("config", "paths", "state", "errors"),
-    "listener": (*_BASIS, "bucket", "certificate"),
+    "listener": (*_BASIS, "bucket", "certificate", "repeats"),
     "web": (*_BASIS, "bucket", "listener"),
     "implementation": _BASIS,
     "discovery": (*_BASIS, "implementation", "plugins"),
@@ -55,7 +56,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "server": _BASIS + _PARTS,
     # Around the server: what the command line needs.
     "process": (),
-    "scaffold": ("certificate", "paths", "state", "errors"),
+    "scaffold": ("certificate", "config", "paths", "state", "errors"),
     "inspection": (
         *("certificate", "config", "errors", "hooks", "pluginmanager"),
         *("process", "server", "state", "web"),
@@ -68,7 +69,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     # The plugins' namespace, and any plugin.
     "plugins": ("paths",),
     PLUGIN: (
-        *("", "web", "config", "errors", "hooks", "credential"),
+        *("", "web", "config", "errors", "hooks", "credential", "repeats"),
         *("stun", "turn", "signaling", "relay"),
     ),
 }

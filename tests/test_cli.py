@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.commandline import NO_PORT, run
 from tests.conftest import ExpectLog
 from tests.service import DEADLINE_S, Served
 from tornado_webrtc import __version__
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("turn_on_loopback")
 
 SHIPPED = "plugins: logging_console, turn"
-TOLD = "clients are told to use: no ICE server\n"
+TOLD = f"clients are told to use: no ICE server ({NO_PORT})\n"
 
 GREETER = """
 import click
@@ -49,13 +49,6 @@ class Plugin:
 
         return [greet, check]
 """
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(each) for each in arguments], prog_name="tornado-webrtc")
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def set_line(conf: Path, before: str, after: str) -> None:
@@ -197,10 +190,14 @@ def test_init_never_overwrites(made: Scaffold) -> None:
     assert made.conf.read_bytes() == before
 
 
-def test_init_with_a_bad_domain_exits_1(tmp_path: Path) -> None:
-    result = run("init", tmp_path / "a", "--domain", "no host")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("tornado-webrtc: 'no host' is neither")
+def test_init_refuses_a_domain_in_the_words_of_check(tmp_path: Path) -> None:
+    result = run("init", tmp_path / "a", "--domain", "https://x")
+    assert (result.exit_code, result.stdout) == (78, "")
+    words = "general.domain: found 'https://x'; allowed is a host name or an IP address"
+    assert words in result.stderr
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "server.ini").write_text("[general]\ndomain = https://x\n")
+    assert words in run("check", tmp_path / "server.ini").stderr
 
 
 # --- check ------------------------------------------------------------------------
@@ -264,7 +261,10 @@ def test_check_loads_the_certificate(made: Scaffold) -> None:
     made.key.write_text("no key")
     result = run("check", "--conf", made.conf)
     assert result.exit_code == 78
-    assert f"{made.conf}, general.cert: {made.key} holds no PEM private key" in result.stderr
+    assert re.search(
+        rf"{re.escape(str(made.conf))}, line \d+, general\.cert: .* holds no PEM private key",
+        result.stderr,
+    )
 
 
 def test_check_reports_a_plugin_that_cannot_be_imported(greeter: Path) -> None:

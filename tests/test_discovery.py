@@ -235,12 +235,6 @@ def test_unknown_name(shipped: Path, key: str) -> None:
     assert "there are ['lamp']" in text
 
 
-def test_required_and_disabled(shipped: Path) -> None:
-    write(shipped, "lamp/")
-    result = survey(Plugins(required=("lamp",), disabled=("lamp",)), ())
-    assert "'lamp' is both required and disabled" in problem(result)
-
-
 @pytest.mark.parametrize("name", ["my-lamp", "2lamps", "lamp copy", "class", "lamp.old"])
 def test_name_that_is_none(ours: Path, name: str) -> None:
     write(ours, "bell")

@@ -9,6 +9,7 @@ from tornado.web import RequestHandler
 
 from tests.hook_server import HookServer, outcome
 from tornado_webrtc.errors import PluginError
+from tornado_webrtc.hooks import Doubt
 from tornado_webrtc.hookspecs import KINDS
 
 ExpectLog = Callable[[str], None]
@@ -110,6 +111,34 @@ def test_contributions_are_not_asynchronous(server: HookServer, expect_log: Expe
 
     with pytest.raises(PluginError):
         server.hooks.collect("message_types", server=1)
+
+
+# --- examine ----------------------------------------------------------------
+
+
+async def test_findings_carry_the_plugins_names(server: HookServer) -> None:
+    doubt = Doubt("is odd")
+
+    @server.add("a", "check")
+    async def _() -> list[str]:
+        await asyncio.sleep(0)
+        return ["is wrong", doubt]
+
+    server.add("b", "check")(lambda: None)
+    server.add("c", "check")(lambda: ("is gone",))
+    assert await server.hooks.examine() == [("a", "is wrong"), ("a", doubt), ("c", "is gone")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [("is wrong", "a str"), ([5], "a list"), (ValueError("x"), "raised")]
+)
+async def test_wrong_findings(
+    server: HookServer, answer: object, reason: str, expect_log: ExpectLog
+) -> None:
+    expect_log(f"plugin a: check .*{reason}")
+    server.add("a", "check")(lambda: outcome(answer))
+    with pytest.raises(PluginError):
+        await server.hooks.examine()
 
 
 # --- single plugins ---------------------------------------------------------

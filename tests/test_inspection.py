@@ -1,6 +1,8 @@
 """What `check` finds beyond the file: certificates that do not load, servers open to the world."""
 
+import asyncio
 import ipaddress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import ExpectLog
+from tests.hook_server import HookServer
 from tornado_webrtc import inspection
 from tornado_webrtc.certificate import make_certificate, write_certificate
-from tornado_webrtc.config import Config, General, Turn
+from tornado_webrtc.config import Config, General, Turn, load
 from tornado_webrtc.errors import ConfigError, Problem
-from tornado_webrtc.inspection import check_surroundings, doubts, doubts_of_uris, uri_host
+from tornado_webrtc.inspection import check_surroundings, doubts, why_no_server
 from tornado_webrtc.pluginmanager import PluginManager
+from tornado_webrtc.server import load as load_with_plugins
 
 PUBLIC_4, PUBLIC_6 = "93.184.216.34", "2606:2800:220:1::1"
 MACHINE = ["localhost", "box", "127.0.0.1", "::1", "10.1.2.3", "fd00::1", "192.0.2.1"]
@@ -24,7 +28,7 @@ def without_plugins(config: Config) -> PluginManager:
 
 
 def check(config: Config) -> None:
-    check_surroundings(config, without_plugins(config))
+    assert asyncio.run(check_surroundings(config, without_plugins(config))) == []
 
 
 # --- certificate --------------------------------------------------------------------
@@ -63,7 +67,7 @@ def test_key_of_another_certificate_is_a_problem(tmp_path: Path) -> None:
 def test_problem_without_a_file_does_not_name_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         check(with_certificate(tmp_path, path=None))
-    assert caught.value.problems[0].where == "environment, general.cert"
+    assert caught.value.problems[0].where == "configuration, general.cert"
 
 
 def test_expired_certificate_is_a_warning(tmp_path: Path, expect_log: ExpectLog) -> None:
@@ -121,8 +125,8 @@ def test_doubts_name_every_public_address_but_no_file_where_there_is_none(
     machine += [PUBLIC_4, PUBLIC_6]
     found = doubts_without_plugins(configured())
     assert [problem.where for problem in found] == [
-        "defaults, turn.api_access",
-        "defaults, general.cert",
+        "configuration, turn.api_access",
+        "configuration, general.cert",
     ]
     assert all(f"{PUBLIC_4}, {PUBLIC_6}" in problem.message for problem in found)
 
@@ -199,25 +203,92 @@ def test_checking_makes_no_secret(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_problem_is_at_its_line(tmp_path: Path) -> None:
+    write_certificate(tmp_path / "cert.pem", tmp_path / "key.pem", ["localhost"])
+    (tmp_path / "key.pem").write_bytes(make_certificate(["localhost"])[1])
+    (tmp_path / "secret").write_text("\n")
+    conf = tmp_path / "server.ini"
+    conf.write_text("[general]\nkey=key.pem\ncert=cert.pem\n[turn]\nsecret_file=secret\n")
+    with pytest.raises(ConfigError) as caught:
+        check(load(conf, {}))
+    assert [problem.where for problem in caught.value.problems] == [
+        f"{conf}, line 3, general.cert",
+        f"{conf}, line 5, turn.secret_file",
+    ]
+
+
+# --- what plugins find ----------------------------------------------------------------
+
+INSPECTOR = """
+from tornado_webrtc import hookimpl
+from tornado_webrtc.hooks import Doubt
+
+SETTINGS = "file = string(default='')"
+
+class Plugin:
+    def __init__(self, context):
+        self.findings = [Doubt("inspector.file: is old"), Doubt("general: is odd")]
+        if context.settings["file"]:
+            self.findings += ["inspector.file: is gone", "inspectors.file: is gone"]
+
+    @hookimpl
+    async def check(self):
+        return self.findings
+"""
+
+
+@pytest.fixture
+def inspected(tmp_path: Path) -> Callable[[str], tuple[Config, PluginManager]]:
+    """Loads a configuration with a plugin that has something to say."""
+    (tmp_path / "inspector.py").write_text(INSPECTOR)
+
+    def load_it(text: str) -> tuple[Config, PluginManager]:
+        conf = tmp_path / "server.ini"
+        conf.write_text(f"[plugins]\npath = .\ndisabled = turn, logging_console\n{text}")
+        config, found = load_with_plugins(conf)
+        plugins = PluginManager(found, config, ())
+        plugins.load()
+        return config, plugins
+
+    return load_it
+
+
+async def test_doubts_of_plugins_are_returned(
+    inspected: Callable[[str], tuple[Config, PluginManager]],
+) -> None:
+    config, plugins = inspected("")
+    assert [str(each) for each in await check_surroundings(config, plugins)] == [
+        f"{config.path}, inspector.file: is old",
+        f"{config.path}, plugin inspector: general: is odd",
+    ]
+
+
+async def test_problems_of_plugins_are_raised(
+    inspected: Callable[[str], tuple[Config, PluginManager]],
+) -> None:
+    config, plugins = inspected("[inspector]\nfile = x\n")
+    with pytest.raises(ConfigError) as caught:
+        await check_surroundings(config, plugins)
+    assert [str(each) for each in caught.value.problems] == [
+        f"{config.path}, line 5, inspector.file: is gone",
+        f"{config.path}, plugin inspector: inspectors.file: is gone",
+    ]
+
+
 # --- what clients are told ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("uri", "host"),
+    ("turn", "reason"),
     [
-        ("turn:192.0.2.1:3478?transport=udp", "192.0.2.1"),
-        ("turn:[2001:db8::1]:3478?transport=tcp", "2001:db8::1"),
-        ("stun:stun.example.org", "stun.example.org"),
-        ("turns:example.org:443", "example.org"),
+        (Turn(), ""),
+        (Turn(port=0), ""),
+        (Turn(port=0, port_tcp=None), "port 0 is known only once the server runs"),
+        (Turn(port=0, port_tcp=0), "port 0 is known only once the server runs"),
     ],
 )
-def test_host_of_a_uri(uri: str, host: str) -> None:
-    assert uri_host(uri) == host
-
-
-def test_addresses_that_a_phone_outside_cannot_reach() -> None:
-    uris = [f"turn:{host}:1" for host in ("127.0.0.1", "10.1.2.3", "[::1]", PUBLIC_4, "a.example")]
-    found = {problem.where: problem.message for problem in doubts_of_uris(uris)}
-    assert list(found) == ["turn server 127.0.0.1", "turn server 10.1.2.3", "turn server ::1"]
-    assert "leads each client to itself" in found["turn server 127.0.0.1"]
-    assert "private" in found["turn server 10.1.2.3"]
+def test_why_no_server_is_told(turn: Turn, reason: str) -> None:
+    server = HookServer()
+    assert "no plugin that runs has one" in why_no_server(Config(turn=turn), server.hooks)
+    server.add("a", "ice_servers")(lambda: None)
+    assert why_no_server(Config(turn=turn), server.hooks) == reason

@@ -10,7 +10,8 @@ import pytest
 
 from tornado_webrtc import isolation
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.isolation import REPEAT_S, Isolation, discard, plugin_logger
+from tornado_webrtc.isolation import Isolation, discard, plugin_logger
+from tornado_webrtc.repeats import REPEAT_S
 
 ExpectLog = Callable[[str], None]
 
@@ -236,8 +237,7 @@ def test_same_failure_is_logged_once_a_minute(
     assert first.exc_info is not None
     assert first.exc_info[0] is ValueError
     assert second.getMessage().endswith("start raised ValueError; 7 times since it was last logged")
-    assert second.exc_info is None
-    assert third.getMessage().endswith("1 times since it was last logged")
+    assert third.getMessage().endswith("start raised ValueError")
 
 
 def test_other_failures_are_logged_for_themselves(

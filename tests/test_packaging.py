@@ -181,6 +181,8 @@ def base_url(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Where a server listens that was started as the README says, on a free port."""
     run(programs / "tornado-webrtc", "init", "site", cwd=tmp_path)
     monkeypatch.setenv("TORNADO_WEBRTC__GENERAL__PORT", "0")
+    monkeypatch.setenv("TORNADO_WEBRTC__TURN__PORT", "0")
+    monkeypatch.setenv("TORNADO_WEBRTC__TURN__PORT_TCP", "0")
     monkeypatch.setenv("TORNADO_WEBRTC__GENERAL__BIND", "127.0.0.1")
     log = tmp_path / "log"
     command = (programs / "tornado-webrtc", "--conf", "site/server.ini")

@@ -216,6 +216,14 @@ async def test_failing_plugin_that_is_required(hook: str, expect_log: ExpectLog)
     assert "a" in started or hook == "__init__"
 
 
+async def test_plugin_can_say_that_it_is_required(expect_log: ExpectLog) -> None:
+    expect_log("^plugin bad: .* raised ValueError")
+    bad = changed("bad", "start", "raise ValueError('no light')")
+    vars(bad.module)["REQUIRED"] = True
+    with pytest.raises(PluginError, match=r"^plugin bad: .*no light$"):
+        await start_and_collect(Process(found("a"), bad))
+
+
 async def start_and_collect(process: Process) -> None:
     await process.start()
     await process.manager.collect("message_types", server=SERVER)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tornado_webrtc.certificate import CertificateStore, machine_names
-from tornado_webrtc.errors import CertificateError, ConfigError
+from tornado_webrtc.errors import ConfigError
 from tornado_webrtc.paths import conf_dir
 from tornado_webrtc.scaffold import Scaffold, make_folder, set_keys
 from tornado_webrtc.server import Server, load
@@ -161,8 +161,10 @@ def test_folder_with_other_files_is_welcome(tmp_path: Path) -> None:
 
 
 def test_domain_that_is_refused_leaves_room_for_a_second_try(tmp_path: Path) -> None:
-    with pytest.raises(CertificateError, match="not a host!"):
+    with pytest.raises(ConfigError, match=r"general\.domain: found 'not a host!'; allowed is a"):
         make_folder(tmp_path, domain="not a host!")
+    with pytest.raises(ConfigError, match=r"general\.bind: found '\*'; allowed is an address"):
+        make_folder(tmp_path, bind=["::1", "*"])
     assert contents(tmp_path) == {}
     make_folder(tmp_path, domain="host.example")
 

@@ -22,13 +22,13 @@ from tornado_webrtc.certificate import machine_names, write_certificate
 from tornado_webrtc.clock import Clock
 from tornado_webrtc.config import Config
 from tornado_webrtc.credential import check_name, mint
-from tornado_webrtc.errors import ConfigError, TornadoWebrtcError
+from tornado_webrtc.errors import ConfigError, Problem, TornadoWebrtcError
 from tornado_webrtc.inspection import (
     check_surroundings,
     doubts,
-    doubts_of_uris,
     offered_servers,
     rtc_configuration,
+    why_no_server,
 )
 from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager
 from tornado_webrtc.process import (
@@ -259,17 +259,23 @@ def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     plugins = _loaded(config, found)
     for warning in config.warnings:
         click.echo(f"warning: {warning}\n", err=True)
-    check_surroundings(config, plugins)
-    offered = asyncio.run(offered_servers(config, plugins, "check"))
-    uris = [uri for server in offered for uri in server.urls]
-    warnings = [*doubts(config, plugins.hooks), *doubts_of_uris(uris)]
+    warnings, uris = asyncio.run(_inspect(config, plugins))
     for warning in warnings:
         click.echo(f"warning: {warning}\n", err=True)
     total = len(config.warnings) + len(warnings)
     count = "1 warning" if total == 1 else f"{total} warnings"
     names = ", ".join(plugins.names) or "none"
     click.echo(f"{path or 'defaults and environment'}: no problems, {count}; plugins: {names}")
-    click.echo(f"clients are told to use: {', '.join(uris) or 'no ICE server'}")
+    reason = why_no_server(config, plugins.hooks) or "see above"
+    click.echo(f"clients are told to use: {', '.join(uris) or f'no ICE server ({reason})'}")
+
+
+async def _inspect(config: Config, plugins: PluginManager) -> tuple[list[Problem], list[str]]:
+    """Find what is doubtful, and the URIs that clients are told."""
+    warnings = await check_surroundings(config, plugins)
+    servers = await offered_servers(config, plugins, "check")
+    uris = [uri for server in servers for uri in server.urls]
+    return [*warnings, *doubts(config, plugins.hooks)], uris
 
 
 @main.command(short_help="Make a TURN credential to try things with.")
@@ -283,9 +289,12 @@ def credentials(context: click.Context, conf: Path | None, user: str, as_json: b
     config, found = load(_conf(context, conf))
     if problem := check_name(user):
         raise click.BadParameter(problem, param_hint="USER")
-    secret = read_secrets(config.turn, StateDir(config.general.state_dir))[0]
-    credential = mint(secret, user, config.turn.credential_ttl_s, Clock().wall())
-    servers = asyncio.run(offered_servers(config, _loaded(config, found), user))
+    credential = mint(_secret(config), user, config.turn.credential_ttl_s, Clock().wall())
+    plugins = _loaded(config, found)
+    servers = asyncio.run(offered_servers(config, plugins, user))
+    if not servers:
+        reason = why_no_server(config, plugins.hooks) or "`tornado-webrtc check` says why"
+        click.echo(f"clients are told of no server to use it with: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(rtc_configuration(credential, servers), indent=2))
         return
@@ -295,6 +304,26 @@ def credentials(context: click.Context, conf: Path | None, user: str, as_json: b
     for server in servers:
         for uri in server.urls:
             click.echo(f"server    {uri}")
+
+
+def _secret(config: Config) -> str:
+    """The secret that makes credentials; where it is from if the configuration does not say."""
+    state = StateDir(config.general.state_dir)
+    path = state.path / "secret"
+    is_new = not path.exists()
+    secret = read_secrets(config.turn, state)[0]
+    if config.turn.secret or config.turn.secret_file:
+        return secret
+    if is_new or config.path is None:
+        made = ", which was made just now" if is_new else ""
+        click.echo(f"the secret is that of {path}{made}", err=True)
+    if config.path is None:
+        click.echo(
+            "  A server that has another one refuses the credential:"
+            " name that server's configuration with --conf.",
+            err=True,
+        )
+    return secret
 
 
 @main.group()

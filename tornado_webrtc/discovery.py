@@ -164,10 +164,6 @@ def _unknown_names(plugins: Plugins, names: Collection[str]) -> Iterator[Problem
                 near = difflib.get_close_matches(name, names, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"there are {sorted(names)}"
                 yield Problem(f"plugins.{key}", f"there is no plugin named {name!r}", hint)
-    for name in plugins.required:
-        if name in plugins.disabled:
-            message = f"the plugin {name!r} is both required and disabled"
-            yield Problem("plugins.required", message, "take it out of one of the two lists")
 
 
 def _without_clashes(

@@ -23,6 +23,7 @@ from tornado_webrtc.request import (
     CallRequest,
     CredentialRequest,
     Denied,
+    Doubt,
     IceRequest,
     IceServer,
     Identity,
@@ -49,6 +50,7 @@ __all__ = [
     "CallRequest",
     "CredentialRequest",
     "Denied",
+    "Doubt",
     "Hooks",
     "IceRequest",
     "IceServer",
@@ -66,6 +68,8 @@ __all__ = [
     "TurnCredential",
     "TurnTraffic",
 ]
+
+CHECK_TIMEOUT_S = 30.0
 
 
 class Hooks:
@@ -208,6 +212,22 @@ class Hooks:
         for implementation in self._implementations(name):
             if implementation.plugin == plugin:
                 await self._ask(implementation, arguments, timeout_s)
+
+    async def examine(self) -> list[tuple[str, str]]:
+        """Let every plugin `check` what its settings name.
+
+        Returns:
+            Pairs of plugin name and sentence.
+
+        Raises:
+            PluginError: A plugin failed; already logged.
+        """
+        found = []
+        for implementation in self._implementations("check"):
+            sentences = await self._ask(implementation, {}, CHECK_TIMEOUT_S)
+            checked = self._checked(implementation, sentences or (), _FINDINGS)
+            found += [(implementation.plugin, sentence) for sentence in checked]
+        return found
 
     async def run(self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call a function that a plugin contributed, such as a message type's handler.
@@ -367,6 +387,8 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 _VERDICT: _Expected = ("None, True, False or Denied", _is_verdict)
 
+_FINDINGS: _Expected = ("a list of sentences", _list_of(lambda each: isinstance(each, str)))
+
 _ANSWERS: dict[str, _Expected] = {
     "authenticate": (
         "Identity, Refused or None",
@@ -394,5 +416,4 @@ _CONTRIBUTIONS: dict[str, _Expected] = {
         "a list of click commands",
         _list_of(lambda each: isinstance(getattr(each, "name", None), str)),
     ),
-    "check": ("a list of sentences", _list_of(lambda each: isinstance(each, str))),
 }

@@ -43,13 +43,12 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("tornado_webrtc")
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "life cycle": ("start", "stop"),
+    "life cycle": ("check", "start", "stop"),
     "register": (
         "http_handlers",
         "stream_protocols",
         "message_types",
         "cli_commands",
-        "check",
     ),
     "lookup": ("authenticate", "scope_for", "ice_servers", "turn_credential"),
     "permit": (
@@ -75,6 +74,20 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Every hook, by kind and in the order of a server's life."""
+
+
+@hookspec
+def check() -> Any:
+    """Look at what the settings name: files, for example.
+
+    Called by ``tornado-webrtc check``, without `start`: no server runs then. May be
+    asynchronous and then has 30 s. Problems make `check` fail, a `Doubt` is a warning.
+
+    Returns:
+        A list of sentences about what is wrong or doubtful, without secrets. One that
+        begins with a key, as in ``NAME.key: ...``, is listed with its line. None if
+        there is nothing to say.
+    """
 
 
 @hookspec
@@ -165,19 +178,6 @@ def cli_commands() -> Sequence[click.Command]:
 
     Returns:
         Click commands. None adds nothing.
-    """
-
-
-@hookspec
-def check() -> Sequence[str]:
-    """Look at what the settings name: files, for example.
-
-    Called by ``tornado-webrtc check``, synchronously and without `start`: no
-    server runs then. What all plugins find is listed with their names, and
-    `check` fails.
-
-    Returns:
-        What is wrong, a sentence each, without secrets. None if nothing is.
     """
 
 

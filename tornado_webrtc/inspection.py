@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from tornado_webrtc.certificate import CertificateStore, machine_names
 from tornado_webrtc.config import Config
 from tornado_webrtc.errors import ConfigError, ListenError, Problem, TornadoWebrtcError
-from tornado_webrtc.hooks import Hooks, IceRequest, IceServer
+from tornado_webrtc.hooks import Doubt, Hooks, IceRequest, IceServer
 from tornado_webrtc.pluginmanager import PluginManager
 from tornado_webrtc.process import loop_factory
 from tornado_webrtc.server import read_secrets
 from tornado_webrtc.state import StateDir
 from tornado_webrtc.web.turn import ice_servers, rtc_configuration
 
-__all__ = ["check_surroundings", "doubts", "doubts_of_uris", "offered_servers", "rtc_configuration"]
+__all__ = ["check_surroundings", "doubts", "offered_servers", "rtc_configuration", "why_no_server"]
 
 
-def check_surroundings(config: Config, plugins: PluginManager) -> None:
+async def check_surroundings(config: Config, plugins: PluginManager) -> list[Problem]:
     """Try what serving would need: certificate, secrets, addresses, event loop, plugins' files.
+
+    Returns:
+        What plugins find doubtful.
 
     Raises:
         ConfigError: With everything that does not work.
     """
-    where = config.path or "environment"
     tests: list[tuple[str, Callable[[], object]]] = [
         ("general.cert", lambda: _load_certificate(config)),
         ("general.bind", lambda: _resolve(config.general.bind)),
         ("general.event_loop", lambda: loop_factory(config.general.event_loop)),
         ("turn.secret_file", lambda: _read_secrets(config)),
     ]
-    problems = []
+    problems: list[Problem] = []
+    doubtful: list[Problem] = []
     for key, test in tests:
         try:
             test()
         except (TornadoWebrtcError, OSError, ImportError) as error:
-            problems.append(Problem(f"{where}, {key}", str(error)))
-    for plugin, sentences in plugins.hooks.collect("check"):
-        problems += [Problem(f"{where}, plugin {plugin}", sentence) for sentence in sentences]
+            problems.append(Problem(config.where(key), str(error)))
+    for plugin, sentence in await plugins.hooks.examine():
+        found = doubtful if isinstance(sentence, Doubt) else problems
+        found.append(_of_plugin(config, plugin, sentence))
     if problems:
         raise ConfigError(problems)
+    return doubtful
+
+
+def _of_plugin(config: Config, plugin: str, sentence: str) -> Problem:
+    """A plugin's sentence, at the key of its section with which it begins."""
+    key, colon, rest = sentence.partition(": ")
+    if colon and key.startswith(f"{plugin}."):
+        return Problem(config.where(key), rest)
+    return Problem(f"{config.path or 'configuration'}, plugin {plugin}", sentence)
 
 
 def _load_certificate(config: Config) -> None:
@@ -69,7 +82,7 @@ def doubts(config: Config, hooks: Hooks) -> list[Problem]:
     if config.turn.api_access == "auth" and not hooks.implemented("authenticate"):
         found.append(
             Problem(
-                f"{config.path or 'defaults'}, turn.api_access",
+                config.where("turn.api_access"),
                 "is auth, but no plugin authenticates anybody: nobody gets a TURN credential",
                 "Enable a plugin such as auth_token.",
             )
@@ -78,7 +91,7 @@ def doubts(config: Config, hooks: Hooks) -> list[Problem]:
     if public and config.turn.api_access == "open":
         found.append(
             Problem(
-                f"{config.path or 'defaults'}, turn.api_access",
+                config.where("turn.api_access"),
                 f"is open, and this server can be reached at {', '.join(public)}: "
                 "anyone may ask for TURN credentials",
                 "Set it to peer, or to auth with a plugin that authenticates.",
@@ -87,7 +100,7 @@ def doubts(config: Config, hooks: Hooks) -> list[Problem]:
     if public and config.general.cert is None and not config.general.trusted_proxies:
         found.append(
             Problem(
-                f"{config.path or 'defaults'}, general.cert",
+                config.where("general.cert"),
                 f"is empty, and this server can be reached at {', '.join(public)}: "
                 "browsers give a page camera and microphone only over HTTPS",
                 "Set cert and key, or name the TLS proxy in trusted_proxies.",
@@ -109,29 +122,14 @@ async def offered_servers(config: Config, plugins: PluginManager, username: str)
     return await ice_servers(plugins.hooks, config.turn.uris, request)
 
 
-def doubts_of_uris(uris: Iterable[str]) -> list[Problem]:
-    """What a phone outside could not do with these URIs."""
-    found = {}
-    for uri in uris:
-        host = uri_host(uri)
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            continue
-        if address.is_loopback:
-            found[host] = "leads each client to itself; only tests on this machine can use it"
-        elif not address.is_global:
-            found[host] = "is a private address; only clients in the same network can use it"
-    hint = "Set [turn] public_ip to the address or name that clients outside reach."
-    return [Problem(f"turn server {host}", reason, hint) for host, reason in found.items()]
-
-
-def uri_host(uri: str) -> str:
-    """The host of a ``turn:`` or ``stun:`` URI (RFC 7064, RFC 7065), without brackets."""
-    place = uri.partition(":")[2].partition("?")[0]
-    if place.startswith("["):
-        return place[1:].partition("]")[0]
-    return place.partition(":")[0]
+def why_no_server(config: Config, hooks: Hooks) -> str:
+    """Say why clients are told of no ICE server at all; empty if only the plugins know."""
+    turn = config.turn
+    if not hooks.implemented("ice_servers"):
+        return "no plugin that runs has one, and turn.uris names none"
+    if not (turn.port or turn.port_tcp):
+        return "port 0 is known only once the server runs"
+    return ""
 
 
 def _public_addresses(config: Config) -> list[str]:

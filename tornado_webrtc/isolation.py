@@ -14,15 +14,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado_webrtc.errors import PluginError
+from tornado_webrtc.errors import ListenError, PluginError
+from tornado_webrtc.repeats import Repeats
 
-__all__ = ["BLOCKED_S", "REPEAT_S", "Isolation", "plugin_logger"]
+__all__ = ["BLOCKED_S", "Isolation", "plugin_logger"]
 
 BLOCKED_S = 0.1
 """A synchronous function that takes longer than this is complained about."""
-
-REPEAT_S = 60.0
-"""The same failure is logged again after this time at the earliest."""
 
 _FAILURES = (Exception, asyncio.CancelledError, SystemExit)
 
@@ -41,8 +39,7 @@ class Isolation:
 
     def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = timeout_s
-        self._clock = clock
-        self._logged: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._repeats = Repeats(clock)
         self._background: set[asyncio.Task[None]] = set()
         self._abandoned: set[asyncio.Task[Any]] = set()
 
@@ -142,12 +139,12 @@ class Isolation:
     def raised(self, plugin: str, what: str, error: BaseException) -> PluginError:
         """Log what a plugin raised, and return the exception that says so.
 
-        A `PluginError` is a sentence of the plugin's own, for the operator: it
-        needs no traceback.
+        These two are sentences for the operator: they need no traceback.
         """
-        if isinstance(error, PluginError):
-            self._log(logging.ERROR, (plugin, what, f"failed: {error.reason}"))
-            return PluginError(plugin, error.reason)
+        if isinstance(error, PluginError | ListenError):
+            reason = error.reason if isinstance(error, PluginError) else str(error)
+            self._log(logging.ERROR, (plugin, what, f"failed: {reason}"))
+            return PluginError(plugin, reason)
         kind = type(error).__name__
         self._log(logging.ERROR, (plugin, what, f"raised {kind}", _place(error)), error=error)
         return PluginError(plugin, f"{what} raised {kind}: {error}")
@@ -186,23 +183,16 @@ class Isolation:
             level: The logging level.
             key: Plugin, what, reason and whatever else tells complaints apart.
             detail: Differs between complaints that are the same otherwise.
-            error: Its traceback is written the first time.
+            error: Its traceback is written too.
         """
+        count = self._repeats.add(key)
+        if not count:
+            return
         plugin, what, reason = key[:3]
-        now = self._clock()
         text = f"plugin {plugin}: {what} {reason}{detail}"
-        if (previous := self._logged.get(key)) is None:
-            self._logged[key] = now, 0
-            plugin_logger(plugin).log(level, "%s", text, exc_info=error)
-            return
-        logged_at, unwritten = previous
-        if now - logged_at < REPEAT_S:
-            self._logged[key] = logged_at, unwritten + 1
-            return
-        self._logged[key] = now, 0
-        plugin_logger(plugin).log(
-            level, "%s; %d times since it was last logged", text, unwritten + 1
-        )
+        if count > 1:
+            text += f"; {count} times since it was last logged"
+        plugin_logger(plugin).log(level, "%s", text, exc_info=error)
 
 
 def discard(awaitable: Awaitable[Any]) -> None:

@@ -70,6 +70,11 @@ def configure(draft: Draft) -> tuple[Config, list[FoundPlugin]]:
     return draft.finish(result.names), list(result.found)
 
 
+def _is_required(found: FoundPlugin) -> bool:
+    """Whether a plugin says ``REQUIRED = True``: with it or not at all."""
+    return getattr(found.module, "REQUIRED", False) is True
+
+
 class PluginManager:
     """The plugins of one server.
 
@@ -82,7 +87,7 @@ class PluginManager:
     ) -> None:
         self._found = tuple(found)
         self._config = config
-        self._required = frozenset(required)
+        self._required = {*required, *(each.name for each in found if _is_required(each))}
         self._pluggy = hook_manager()
         self._isolation = Isolation(START_TIMEOUT_S)
         self._loaded = False

@@ -24,6 +24,7 @@ __all__ = [
     "CallRequest",
     "CredentialRequest",
     "Denied",
+    "Doubt",
     "IceRequest",
     "IceServer",
     "Identity",
@@ -82,6 +83,12 @@ class Denied:
 
     reason: str
     code: str = "denied"
+
+
+class Doubt(str):
+    """A sentence from `check` about what is allowed, but probably not meant: a warning."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

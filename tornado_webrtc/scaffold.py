@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tornado_webrtc.certificate import machine_names, write_certificate
+from tornado_webrtc.config import parse_bind_address, parse_host
 from tornado_webrtc.errors import ConfigError, Problem
 from tornado_webrtc.paths import conf_dir
 from tornado_webrtc.state import write_file
@@ -53,9 +54,12 @@ def make_folder(
         tls: Whether to make a certificate; without one it is plain HTTP.
 
     Raises:
-        ConfigError: If the folder has a configuration already, or cannot be written.
+        ConfigError: If a name or address is not one, or the folder has a configuration
+            already or cannot be written.
         CertificateError: If the certificate cannot be made.
     """
+    _check("domain", parse_host, [domain] if domain else [])
+    _check("bind", parse_bind_address, bind)
     conf, secret = folder / "server.ini", folder / "secret"
     cert, key = folder / "certs" / "cert.pem", folder / "certs" / "key.pem"
     taken = [path for path in (conf, secret, *((cert, key) if tls else ())) if path.exists()]
@@ -88,6 +92,16 @@ def make_folder(
     except OSError as error:
         raise ConfigError([Problem(str(folder), f"cannot be written: {error.strerror}")]) from error
     return Scaffold(conf, secret, cert if tls else None, key if tls else None, names if tls else ())
+
+
+def _check(key: str, parse: Callable[[str], str], values: Sequence[str]) -> None:
+    """Refuse what the configuration would refuse, in its words."""
+    for value in values:
+        try:
+            parse(value)
+        except ValueError as error:
+            message = f"found {value!r}; allowed is {error}"
+            raise ConfigError([Problem(f"general.{key}", message)]) from None
 
 
 def set_keys(reference: str, values: Mapping[tuple[str, str], str]) -> str:

@@ -42,7 +42,7 @@ class Plugin:
     def check(self) -> list[str]:
         """Say what is wrong with the file."""
         self._tokens.refresh()
-        return [self._tokens.error] if self._tokens.error else []
+        return [f"{self._name}.file: {self._tokens.error}"] if self._tokens.error else []
 
     @hookimpl
     def authenticate(self, request: AuthRequest) -> Identity | Refused | None:

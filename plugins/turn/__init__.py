@@ -6,6 +6,9 @@ and the core's listener. It has no section of its own: `[turn]` is the core's.
     __init__.py         the plugin: starts and stops, tells clients where to find it
     driver.py           carries out what the protocol asks for, and answers its questions
     stream.py           clients over TCP
+    stranger.py         counts those that have no allocation
+    port.py             opens relay ports
+    refusal.py          tells the operator of refused clients
     credential.py       who may use it: time-limited credentials, users from a file
     public_address.py   which addresses clients are told, and relays are bound to
     machine.py          what this machine knows of its addresses
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -26,7 +30,7 @@ from tornado_webrtc import hookimpl
 from tornado_webrtc.config import IPAddress, Turn
 from tornado_webrtc.credential import derive_key
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import IceRequest, IceServer, PluginContext
+from tornado_webrtc.hooks import Doubt, IceRequest, IceServer, PluginContext
 from tornado_webrtc.relay import PureTable
 from tornado_webrtc.turn.nonce import NonceSource
 from tornado_webrtc.turn.policy import PeerPolicy
@@ -35,15 +39,17 @@ from tornado_webrtc.turn.server import TurnServer
 from tornado_webrtc.turn.settings import TurnSettings
 
 from .credential import CredentialSource
-from .driver import VERSION_OF_FAMILY, Driver
+from .driver import Driver
 from .machine import look_up, machine_addresses, read_machine
-from .public_address import Choice, find
+from .port import VERSION_OF_FAMILY
+from .public_address import Choice, find, told
 from .stream import TurnStreams
 
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
 
 ENABLED_BY_DEFAULT = True
+REQUIRED = True
 
 SETTINGS = ""
 
@@ -88,7 +94,7 @@ class Plugin:
         listening = self._driver.listen(local, self._settings.port)
         self._port = listening[0].port
         if self._settings.port_tcp is not None:
-            self._streams = TurnStreams(self._driver)
+            self._streams = TurnStreams(self._driver, server.clock.now)
             bound = server.listener.listen(
                 self._settings.bind, self._settings.port_tcp, [self._streams.protocol()], None
             )
@@ -106,18 +112,25 @@ class Plugin:
     async def stop(self) -> None:
         """Close every allocation and port."""
         if self._streams is not None:
-            await self._streams.close()
+            self._streams.close()
         if self._driver is not None:
             self._driver.stop()
 
     @hookimpl
-    def check(self) -> list[str]:
-        """Say what is wrong with the users' file."""
+    async def check(self) -> list[str]:
+        """Say what is wrong with the users' file, and wrong or doubtful with the addresses."""
+        found: list[str] = []
         try:
             CredentialSource(self._settings, ())
         except PluginError as error:
-            return [error.reason]
-        return []
+            found.append(f"turn.users_file: {error.reason}")
+        try:
+            choice = await self._find_choice()
+        except PluginError as error:
+            found.append(error.reason)
+        else:
+            found += map(Doubt, choice.warnings)
+        return found
 
     @hookimpl
     async def ice_servers(self, request: IceRequest) -> Sequence[IceServer]:
@@ -142,8 +155,9 @@ class Plugin:
 
     async def _find_choice(self) -> Choice:
         if self._choice is None:
-            found = await find(self._settings.public_ip, read_machine())
-            self._choice = found
+            bind, machine = self._settings.bind, read_machine()
+            found = await find(self._settings.public_ip, machine)
+            self._choice = told(found, machine, bind, await listening_addresses(bind))
         return self._choice
 
     def _make_server(self, server: Server, choice: Choice) -> TurnServer:
@@ -206,7 +220,8 @@ class OwnAddresses:
         """The addresses."""
         if self._now() - self._read_at >= READ_AGAIN_S:
             self._read_at = self._now()
-            self._addresses = frozenset(machine_addresses())
+            with suppress(OSError):  # no file is left to be opened: what was true is good enough
+                self._addresses = frozenset(machine_addresses())
         return self._addresses
 
 

@@ -34,6 +34,10 @@ def read_users(path: Path) -> dict[str, str]:
         name, colon, password = entry.partition(":")
         if not (name and colon and password):
             raise PluginError("turn", f"{path}, line {number}: expected name:password")
+        if name != name.rstrip() or password != password.lstrip():
+            raise PluginError(
+                "turn", f"{path}, line {number}: there are spaces around the colon; take them out"
+            )
         if name in users:
             raise PluginError("turn", f"{path}, line {number}: the name {name!r} is there already")
         users[name] = password

@@ -1,7 +1,7 @@
 """Carries out what the protocol asks for: on the relay table, on streams, through hooks.
 
 Everything here happens per request of a client, nothing per relayed datagram of
-a UDP client's channel: that stays inside the table.
+a channel: that stays inside the table.
 """
 
 from __future__ import annotations
@@ -9,37 +9,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import operator
-import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tornado_webrtc.errors import ListenError
 from tornado_webrtc.hooks import (
     AllocationRequest,
     CredentialRequest,
+    Denied,
     RelayRequest,
     SocketAddress,
     TurnAllocation,
     TurnTraffic,
 )
-from tornado_webrtc.relay import Bucket, Counters, SinkClient, Slot, UdpClient, open_relay
+from tornado_webrtc.relay import Bucket, Counters, SinkClient, Slot, UdpClient
 from tornado_webrtc.stun.address import FiveTuple, TransportAddress
 from tornado_webrtc.stun.integrity import long_term_key
+from tornado_webrtc.stun.value import Icmp
 from tornado_webrtc.turn import action as do
 from tornado_webrtc.turn.allocation import Allocation
 from tornado_webrtc.turn.server import TurnServer
 
 from .credential import CredentialSource
+from .port import RelayPorts
 from .public_address import Choice
+from .refusal import RefusalLog
 
 if TYPE_CHECKING:
     from tornado_webrtc.relay import RelaySocket, RelayTable
     from tornado_webrtc.server import Server
 
+    from .stream import Client
+
 __all__ = ["Driver"]
 
-VERSION_OF_FAMILY = {1: 4, 2: 6}
 BURST_S = 1.0
+
+RESPONSE_BIT = 1
+"""In the first byte of a message, success or error (RFC 8489 section 5)."""
+
+_HOOKS: dict[type[do.Question], str] = {
+    do.FindCredential: "turn_credential",
+    do.MayAllocate: "permit_allocation",
+    do.MayRelayTo: "permit_relay",
+}
+"""Whom to ask, if a plugin answers such questions."""
 
 
 class Driver:
@@ -65,23 +79,27 @@ class Driver:
     ) -> None:
         self.turn = turn
         self.table = table
-        self._choice = choice
         self._credentials = credentials
         self._settings = server.config.turn
         self._clock = server.clock
         self._hooks = server.hooks
         self._log = log
+        self._refusals = RefusalLog(log, server.clock.now)
+        ports = self._settings.relay_ports
+        self._ports = RelayPorts(ports, choice, self._refusals, log, server.clock.now)
         self._slots: dict[int, Slot] = {}
+        self._allocations: dict[Slot, Allocation] = {}
         self._traffic: dict[int, TurnTraffic] = {}
         self._ended = Counters()
-        self._streams: dict[FiveTuple, Callable[[bytes], bool]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: dict[FiveTuple, Client] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._stopped = False
         rate = self._settings.server_bytes_per_s
         self._server_bucket = (Bucket(rate, rate * BURST_S),) if rate else ()
         table.on_punt = self.receive
+        table.on_icmp = self._unreachable
 
     # --- life ---------------------------------------------------------------
 
@@ -97,8 +115,8 @@ class Driver:
         """Close every allocation and socket; what comes in later is ignored."""
         if self._stopped:
             return
-        for task in self._tasks:
-            task.cancel()
+        for number in tuple(self._tasks):
+            self._withdraw(number)
         for allocation in self.turn.allocations:
             self._perform(self.turn.delete(allocation, "server stopped"))
         for reservation in self.turn.reservations.values():
@@ -125,41 +143,54 @@ class Driver:
 
     def receive(self, five_tuple: FiveTuple, data: bytes) -> None:
         """Handle what a client sent and the table does not relay by itself."""
-        if self._stopped:
+        if self._stopped or (five_tuple.is_stream and five_tuple not in self._streams):
             return
         now, wall = self._clock.now(), self._clock.wall()
         self._perform(self.turn.receive(five_tuple, data, now, wall))
 
-    def connected(self, five_tuple: FiveTuple, write: Callable[[bytes], bool]) -> None:
-        """A stream began; `write` takes whole frames and says whether there was room."""
-        self._streams[five_tuple] = write
+    def connected(self, five_tuple: FiveTuple, stream: Client) -> None:
+        """A stream began; one with the same ends is over, even if nobody has noticed yet."""
+        if predecessor := self._streams.get(five_tuple):
+            predecessor.close()
+        self._streams[five_tuple] = stream
 
-    def disconnected(self, five_tuple: FiveTuple) -> None:
+    def disconnected(self, five_tuple: FiveTuple, stream: Client) -> None:
         """A stream ended."""
-        self._streams.pop(five_tuple, None)
-        self._perform(self.turn.disconnected(five_tuple, self._clock.now()))
+        if self._streams.get(five_tuple) is not stream:
+            return
+        del self._streams[five_tuple]
+        now = self._clock.now()
+        self._perform([*self.turn.expire(now), *self.turn.disconnected(five_tuple, now)])
 
     def has_allocation(self, five_tuple: FiveTuple) -> bool:
         """Whether a client has an allocation."""
-        return self.turn.allocations.get(five_tuple, self._clock.now()) is not None
+        return self.turn.allocations.get_live(five_tuple, self._clock.now()) is not None
 
     # --- actions ------------------------------------------------------------
 
-    def _perform(self, actions: Sequence[do.Action]) -> None:
-        for action in actions:
+    def _perform(self, actions: Iterable[do.Action]) -> None:
+        # A question that is answered at once brings more actions, for which nothing waits.
+        todo = deque(actions)
+        while todo:
+            action = todo.popleft()
             if isinstance(action, do.Ask):
-                self._ask(action)
-            elif isinstance(action, do.Answer):
-                self._answer(action.five_tuple, action.data)
+                todo += self._ask(action)
+            elif isinstance(action, do.Respond):
+                self._respond(action.five_tuple, action.data)
+            elif isinstance(action, do.Withdraw):
+                self._withdraw(action.number)
             elif not self._on_table(action):
                 self._tell(action)
         self._schedule()
 
-    def _answer(self, five_tuple: FiveTuple, data: bytes) -> None:
+    def _respond(self, five_tuple: FiveTuple, data: bytes) -> None:
         if not five_tuple.is_stream:
             self.table.send_to_client(five_tuple, data)
-        elif write := self._streams.get(five_tuple):
-            write(data)
+        elif stream := self._streams.get(five_tuple):
+            if data[0] & RESPONSE_BIT:
+                stream.answer(data)
+            else:
+                stream.write(data)
 
     def _on_table(self, action: do.Action) -> bool:
         """Do what the relay table has to do; False if it is not for the table."""
@@ -167,9 +198,14 @@ class Driver:
             case do.AddAllocation(allocation):
                 self._add(allocation)
             case do.RemoveAllocation(allocation):
-                counters = self.table.remove(self._slots.pop(allocation.id))
+                slot = self._slots.pop(allocation.id)
+                del self._allocations[slot]
+                counters = self.table.remove(slot)
+                self._ports.freed()
                 self._traffic[allocation.id] = _traffic(counters)
                 self._ended = _sum(self._ended, counters)
+                if stream := self._streams.get(allocation.five_tuple):
+                    stream.allocation_ended()
             case do.SetExpiry(allocation):
                 self.table.set_expiry(self._slots[allocation.id], allocation.expires_at)
             case do.Permit(allocation, ip, expires_at, hairpin):
@@ -182,19 +218,31 @@ class Driver:
                 self.table.send(self._slots[allocation.id], peer, data, dont_fragment)
             case do.CloseRelay(relay):
                 _socket(relay).close()
+                self._ports.freed()
             case _:
                 return False
         return True
 
     def _add(self, allocation: Allocation) -> None:
         five_tuple = allocation.five_tuple
-        write = self._streams.get(five_tuple)
-        client = UdpClient(five_tuple) if write is None else SinkClient(five_tuple, write)
+        client: UdpClient | SinkClient = UdpClient(five_tuple)
+        if five_tuple.is_stream:
+            stream = self._streams[five_tuple]
+            client = SinkClient(five_tuple, stream.write)
+            stream.allocation_began()
         rate = self._settings.allocation_bytes_per_s
         own = (Bucket(rate, rate * BURST_S),) if rate else ()
-        self._slots[allocation.id] = self.table.add(
+        slot = self.table.add(
             client, (_socket(allocation.relay),), allocation.expires_at, own + self._server_bucket
         )
+        self._slots[allocation.id] = slot
+        self._allocations[slot] = allocation
+
+    def _unreachable(
+        self, slot: Slot, peer: TransportAddress, icmp_type: int, code: int, data: bytes
+    ) -> None:
+        error = Icmp(icmp_type, code, int.from_bytes(data))
+        self._perform(self.turn.unreachable(self._allocations[slot], peer, error))
 
     def _tell(self, action: do.Action) -> None:
         """Tell plugins what happened."""
@@ -211,6 +259,9 @@ class Driver:
             case do.ChannelBound(allocation, number, peer):
                 address = SocketAddress(*peer)
                 self._notify("channel_bound", allocation, number=number, peer=address)
+            case do.Refused():
+                client = str(action.five_tuple.client)
+                self._refusals.tell(f"{action.cause} ({action.code})", client, action.username)
 
     def _notify(self, hook: str, allocation: Allocation, **arguments: Any) -> None:
         if self._hooks.implemented(hook):
@@ -218,34 +269,48 @@ class Driver:
 
     # --- questions ----------------------------------------------------------
 
-    def _ask(self, ask: do.Ask) -> None:
+    def _ask(self, ask: do.Ask) -> list[do.Action]:
         """Answer a question: at once if nobody else has to be asked, else in a task."""
-        question = ask.question
+        hook = _HOOKS.get(type(ask.question))
+        if hook is None or not self._hooks.implemented(hook):
+            return self._answer(ask.number, self._answer_to(ask.question))
+        self._later(ask.number, self._answer_of_plugins(ask.question))
+        return []
+
+    def _answer_to(self, question: do.Question) -> Any:
         match question:
             case do.OpenRelay():
-                self._reply(ask.number, self._open(question))
+                return self._ports.open(question)
+            case do.FindCredential(username):
+                return self._find(username)
+            case _:
+                return True
+
+    async def _answer_of_plugins(self, question: do.Question) -> Any:
+        match question:
             case do.FindCredential(username, five_tuple):
-                if self._hooks.implemented("turn_credential"):
-                    self._later(ask.number, self._look_up(username, five_tuple))
-                else:
-                    self._reply(ask.number, self._find(username))
+                return await self._look_up(username, five_tuple)
             case do.MayAllocate(username, user, five_tuple):
-                allocation_request = AllocationRequest(
+                request = AllocationRequest(
                     username, user, five_tuple.client.host, five_tuple.transport
                 )
-                self._permit(ask.number, "permit_allocation", allocation_request)
+                denied = await self._hooks.permit("permit_allocation", request=request)
+                return self._is_permitted(denied, "an allocation", five_tuple, username)
             case do.MayRelayTo(allocation, peer):
-                relay_request = RelayRequest(_shown(allocation), SocketAddress(*peer))
-                self._permit(ask.number, "permit_relay", relay_request)
+                about = RelayRequest(_shown(allocation), SocketAddress(*peer))
+                denied = await self._hooks.permit("permit_relay", request=about)
+                return self._is_permitted(
+                    denied, "a peer", allocation.five_tuple, allocation.username
+                )
 
-    def _permit(self, number: int, hook: str, request: object) -> None:
-        if self._hooks.implemented(hook):
-            self._later(number, self._is_permitted(hook, request))
-        else:
-            self._reply(number, True)
-
-    async def _is_permitted(self, hook: str, request: object) -> bool:
-        return await self._hooks.permit(hook, request=request) is None
+    def _is_permitted(
+        self, denied: Denied | None, what: str, five_tuple: FiveTuple, username: str
+    ) -> bool:
+        if denied is None:
+            return True
+        cause = f"a plugin denied {what} (403): "
+        self._refusals.tell(cause, str(five_tuple.client), username, denied.reason)
+        return False
 
     def _find(self, username: str) -> do.FoundCredential | None:
         found = self._credentials.find(username)
@@ -264,42 +329,26 @@ class Driver:
         key = long_term_key(username, realm, found.password)
         return do.FoundCredential((key,), found.user, found.expires_at)
 
-    def _open(self, question: do.OpenRelay) -> do.OpenedRelay | None:
-        address = self._choice.of_version(VERSION_OF_FAMILY[question.family])
-        if address is None:
-            return None
-        ports = self._settings.relay_ports
-        try:
-            opened = open_relay(
-                str(address.local),
-                range(ports.first, ports.last + 1),
-                even=question.even,
-                reserve_next=question.reserve_next,
-                random=secrets.randbelow,
-                advertised=str(address.advertised),
-            )
-        except ListenError as error:
-            self._log.error("no relay can be opened: %s", error)
-            return None
-        return do.OpenedRelay(*opened) if opened else None
-
-    def _reply(self, number: int, answer: Any) -> None:
+    def _answer(self, number: int, answer: Any) -> list[do.Action]:
         now, wall = self._clock.now(), self._clock.wall()
-        self._perform(self.turn.answer(number, answer, now, wall))
+        return self.turn.answer(number, answer, now, wall)
 
     def _later(self, number: int, answer: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(self._reply_later(number, answer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[number] = asyncio.ensure_future(self._answer_later(number, answer))
 
-    async def _reply_later(self, number: int, answer: Awaitable[Any]) -> None:
+    def _withdraw(self, number: int) -> None:
+        if task := self._tasks.pop(number, None):
+            task.cancel()
+
+    async def _answer_later(self, number: int, answer: Awaitable[Any]) -> None:
         try:
             found = await answer
         except Exception:
             # Without any answer the client's later requests would wait for ever.
             self._log.exception("a question about a TURN client could not be answered")
             found = None
-        self._reply(number, found)
+        self._tasks.pop(number, None)
+        self._perform(self._answer(number, found))
 
     # --- time ---------------------------------------------------------------
 

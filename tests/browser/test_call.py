@@ -199,6 +199,17 @@ def test_microphone_and_camera_are_switched(join: Join) -> None:
         assert ann.page.evaluate(enabled, kind) is True
 
 
+def test_whose_camera_is_off_is_shown_by_his_initials(join: Join) -> None:
+    ann, bob = in_call(join)
+    expect(bob.find("call-avatar")).to_have_text("A")
+    for label, picture in (("Turn camera off", False), ("Turn camera on", True)):
+        ann.page.get_by_role("button", name=label).click()
+        expect(bob.find("call")).to_have_attribute("data-picture", str(picture).lower())
+        expect(bob.find("call-avatar")).to_be_visible(visible=not picture)
+    expect(ann.find("call")).to_have_attribute("data-picture", "true")
+    bob.expect_remote_picture()
+
+
 def test_camera_and_microphone_are_let_go_after_the_call(join: Join) -> None:
     ann, bob = in_call(join)
     tracks = ann.page.evaluate_handle(

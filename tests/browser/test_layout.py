@@ -10,6 +10,7 @@ from tests.browser.conftest import Join
 SIZES = {
     "phone": (390, 844),
     "small phone": (320, 568),
+    "usual phone": (375, 667),
     "lying phone": (844, 390),
     "desktop": (1280, 800),
 }
@@ -36,7 +37,6 @@ def test_every_screen_fits(join: Join, size: str, scheme: Literal["light", "dark
     options: dict[str, Any] = {
         "viewport": {"width": width, "height": height},
         "color_scheme": scheme,
-        "query": {"room": "a-room-with-a-rather-long-name"},
     }
     ann = join("Ann", **options)
     expect_fit(ann.page)
@@ -58,6 +58,16 @@ def test_every_screen_fits(join: Join, size: str, scheme: Literal["light", "dark
     expect_fit(ann.page)
     for label in ("Mute microphone", "Turn camera off", "Hang up"):
         expect(ann.page.get_by_role("button", name=label)).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("width", [320, 375, 760, 1280])
+def test_what_one_can_do_in_the_lobby_stands_in_one_column(join: Join, width: int) -> None:
+    ann = join("Ann", viewport={"width": width, "height": 700}).sign_in()
+    boxes = [ann.find(each).bounding_box() for each in ("copy-link", "sign-out")]
+    first, second = (box for box in boxes if box is not None)
+    assert (first["x"], first["width"]) == (second["x"], second["width"])
+    assert first["y"] + first["height"] <= second["y"]
+    assert first["height"] == second["height"], "a label was broken into two lines"
 
 
 def test_every_control_has_a_name_and_every_id_is_unique(join: Join) -> None:

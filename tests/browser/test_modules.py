@@ -70,9 +70,10 @@ def test_the_link_may_name_the_way_to_the_turn_server(run: Run, query: str, tran
     ("page", "server_url"),
     [
         ("https://calls.example:8086/", "wss://calls.example:8086/ws"),
-        ("http://localhost/?room=", "ws://localhost/ws"),
-        ("https://calls.example/?room=a%26b", "wss://calls.example/ws?room=a%26b"),
+        ("http://localhost/", "ws://localhost/ws"),
+        ("https://calls.example/?room=a", "wss://calls.example/ws"),
         ("https://calls.example/?ws=wss://other.example/ws", "wss://other.example/ws"),
+        ("https://calls.example/?ws=wss://b.example/ws?room=a", "wss://b.example/ws?room=a"),
         ("https://calls.example/?ws=javascript:alert(1)", "wss://calls.example/ws"),
         ("https://calls.example/?ws=wss://:0:", "wss://calls.example/ws"),
     ],
@@ -83,18 +84,19 @@ def test_the_server_stands_beside_the_page_unless_the_link_says_so(
     assert run("settings", SERVER_URL, page) == server_url
 
 
-def test_an_invitation_carries_the_room_and_no_identity(run: Run) -> None:
-    link = "https://calls.example/?id=123456&name=Ann&room=garden&relay=1"
+@pytest.mark.parametrize("kept", ["", "?ws=wss%3A%2F%2Fother.example%2Fws"])
+def test_an_invitation_carries_the_server_and_no_identity(run: Run, kept: str) -> None:
+    link = f"https://calls.example/{kept or '?'}&id=123456&name=Ann&relay=1&transport=tcp"
     invite = "({ Settings }, url) => new Settings(new URL(url)).inviteLink"
-    assert run("settings", invite, link) == "https://calls.example/?room=garden"
+    assert run("settings", invite, link) == f"https://calls.example/{kept}"
 
 
 def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
     script = """({ EarlyCandidates }) => {
       const early = new EarlyCandidates();
-      for (let session = 0; session < 100; session += 1) early.keep(`s${session}`, session);
-      for (let number = 0; number < 100; number += 1) early.keep("s99", number);
-      return [early.take("s0"), early.take("s98"), early.take("s99"), early.take("s99")];
+      for (let session = 0; session < 100; session += 1) early.keep(`s${session}`, "a", session);
+      for (let number = 0; number < 100; number += 1) early.keep("s99", "a", number);
+      return ["s0", "s98", "s99", "s99"].map((session) => early.take(session, "a"));
     }"""
     first, single, many, again = run("earlycandidates", script)
     assert first == []
@@ -103,13 +105,26 @@ def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
     assert again == []
 
 
+def test_early_candidates_of_one_sender_are_not_used_for_another(run: Run) -> None:
+    script = """({ EarlyCandidates }) => {
+      const early = new EarlyCandidates();
+      early.keep("s", "a", 1);
+      early.keep("s", "b", 2);
+      early.keep("t", "b", 3);
+      const taken = [early.take("s", "a"), early.take("s", "c")];
+      early.forget("s");
+      return [...taken, early.take("s", "b"), early.take("t", "b")];
+    }"""
+    assert run("earlycandidates", script) == [[1], [], [], [3]]
+
+
 def test_old_early_candidates_are_forgotten(run: Run) -> None:
     script = """({ EarlyCandidates }) => {
       const early = new EarlyCandidates();
       const real = performance.now;
-      early.keep("s", 1);
+      early.keep("s", "a", 1);
       performance.now = () => real.call(performance) + 31_000;
-      try { return early.take("s"); } finally { performance.now = real; }
+      try { return early.take("s", "a"); } finally { performance.now = real; }
     }"""
     assert run("earlycandidates", script) == []
 

@@ -1,4 +1,4 @@
-"""The list of who is here: signing in, living updates, rooms, names of every kind."""
+"""The list of who is here: signing in, living updates, names of every kind."""
 
 import re
 
@@ -50,14 +50,13 @@ def test_signing_out_leaves_the_list(join: Join) -> None:
     expect(bob.find("signin")).to_be_visible()
 
 
-def test_the_link_gives_name_id_and_room(join: Join) -> None:
-    query = {"id": "7b1c-blue", "name": "Ann from the link", "room": "garden"}
+def test_the_link_gives_name_and_id(join: Join) -> None:
+    query = {"id": "7b1c-blue", "name": "Ann from the link"}
     ann = join("Ann", query=query)
     expect(ann.page.get_by_label("Your name")).to_have_value("Ann from the link")
     ann.page.get_by_role("button", name="Sign in").click()
     ann.wait_online()
     assert ann.id == "7b1c-blue"
-    expect(ann.find("room")).to_have_text("Room garden")
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "\u202egro.elpmaxe", "x" * 60, "🌪️ Ünïcode 名前"])

@@ -189,7 +189,7 @@ def test_the_callee_without_turn_server_leaves_no_caller_in_the_dark(join: Join)
     ann.call(bob)
     bob.accept()
     bob.expect_notice("did not accept this page's credential")
-    ann.expect_notice("Bob ended the call before it was connected.")
+    ann.expect_notice("before it was connected; perhaps no network path was found.")
     ann.expect_list(bob)
 
 

@@ -116,6 +116,18 @@ def test_an_id_in_use_is_not_taken_and_another_is_offered(join: Join) -> None:
     ann.expect_list(bob)
 
 
+def test_what_went_wrong_is_in_sight_at_the_end_of_a_small_page_too(join: Join) -> None:
+    join("Ann", query={"id": "123456"}).sign_in()
+    bob = join("Bob", query={"id": "123456"}, viewport={"width": 320, "height": 480})
+    button = bob.page.get_by_role("button", name="Sign in")
+    button.scroll_into_view_if_needed()
+    button.click()
+    bob.expect_notice("This id is already in use.")
+    expect(bob.find("notice-words")).to_be_in_viewport(ratio=1)
+    expect(button).to_be_in_viewport(ratio=1)
+    assert bob.page.evaluate("scrollY") > 0
+
+
 def test_an_id_that_nobody_has_is_said_to_be_absent(join: Join) -> None:
     ann = join("Ann").sign_in()
     ann.page.get_by_label("Call an id").fill("000000")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tornado_webrtc.config.address import (
     PortRange,
     PublicAddress,
+    ice_uri_host,
     parse_bind_address,
     parse_host,
     parse_ice_uri,
@@ -204,19 +205,44 @@ def test_no_ice_uri(text: str) -> None:
         parse_ice_uri(text)
 
 
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        ("turn:192.0.2.1:3478?transport=udp", "192.0.2.1"),
+        ("turn:[2001:db8::1]:3478?transport=tcp", "2001:db8::1"),
+        ("stun:stun.example.org", "stun.example.org"),
+        ("turns:example.org:443", "example.org"),
+    ],
+)
+def test_host_of_an_ice_uri(uri: str, host: str) -> None:
+    assert ice_uri_host(parse_ice_uri(uri)) == host
+
+
 @pytest.mark.parametrize("text", ["49152-65535", "49152 - 65535"])
 def test_port_range(text: str) -> None:
     assert parse_port_range(text) == PortRange(49152, 65535)
     assert str(parse_port_range(text)) == "49152-65535"
 
 
-def test_port_range_of_one() -> None:
-    assert parse_port_range("5000-5000") == (5000, 5000)
+@pytest.mark.parametrize("text", ["5000-5000", "5000"])
+def test_port_range_of_one(text: str) -> None:
+    assert parse_port_range(text) == (5000, 5000)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "5000", "5000-", "-5000", "6000-5000", "1023-5000", "5000-65536", "5000:6000", "a-b"],
+    [
+        "",
+        "1023",
+        "65536",
+        "5000-",
+        "-5000",
+        "6000-5000",
+        "1023-5000",
+        "5000-65536",
+        "5000:6000",
+        "a-b",
+    ],
 )
 def test_no_port_range(text: str) -> None:
     with pytest.raises(ValueError, match=r"^FIRST-LAST"):
@@ -259,8 +285,15 @@ def test_public_address_as_text() -> None:
         "203.0.113.5/fd00::5",
         "fe80::1%eth0",
         "0.0.0.0",
+        "0.1.2.3",
         "::",
         "224.0.0.1",
+        "ff02::1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::ffff:8.8.8.8",
+        "8.8.8.8/0.0.0.0",
+        "turn.example.org/224.0.0.1",
         "http://example.org",
     ],
 )

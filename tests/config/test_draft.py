@@ -162,9 +162,21 @@ def test_warnings(load_config: LoadConfig, tmp_path: Path) -> None:
         ),
         (
             "server.ini, line 3, turn.public_ip: clients are told to connect to 10.0.0.5,"
-            " a private or reserved address: nobody outside its network can reach it"
+            " a private address: nobody outside its network can reach it"
         ),
     ]
+
+
+def test_places(write_config: WriteConfig) -> None:
+    path = write_config("[turn]\nrealm = a\n[redis]\nurl = b\n[[pool]]\nsize = 9\n")
+    draft = Draft.read(path, {"TORNADO_WEBRTC__TURN__SECRET": "0123456789abcdef"})
+    draft.plugin_settings("redis", SETTINGS)
+    config = draft.finish(())
+    assert config.where("turn.realm") == f"{path}, line 2, turn.realm"
+    assert config.where("redis.pool.size") == f"{path}, line 6, redis.pool.size"
+    assert config.where("turn.secret") == "environment TORNADO_WEBRTC__TURN__SECRET"
+    assert config.where("general.port") == f"{path}, general.port"
+    assert Config().where("general.port") == "configuration, general.port"
 
 
 def test_marks() -> None:

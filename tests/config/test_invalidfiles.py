@@ -21,7 +21,7 @@ ICE = (
 PUBLIC = "allowed is an IP address, a host name, or PUBLIC/PRIVATE such as 203.0.113.5/10.0.0.5"
 FAMILIES = "allowed is at most one address per family: one IPv4, one IPv6, or one of both"
 HOST = "allowed is a host name or an IP address, without scheme, port and path"
-RANGE = "allowed is FIRST-LAST such as 49152-65535, from 1024 to 65535"
+RANGE = "allowed is FIRST-LAST such as 49152-65535, or a single port, from 1024 to 65535"
 UNREADABLE = "the value cannot be read: a quote is not closed, or an entry of a list is empty"
 CERT_HINT = (
     "`tornado-webrtc cert make` makes a certificate to try things out with; leave cert and key "
@@ -251,12 +251,7 @@ TABLE: list[tuple[str, list[str]]] = [
     ),
     (
         "[turn]\npublic_ip = 0.0.0.0",
-        [
-            (
-                f"line 2, turn.public_ip: found '0.0.0.0'; {PUBLIC},"
-                " and something that a client can send to"
-            )
-        ],
+        [(f"line 2, turn.public_ip: found '0.0.0.0'; {PUBLIC}; no machine can have this address")],
     ),
     (
         "[turn]\npublic_ip = 203.0.113.5, 203.0.113.6",

@@ -9,7 +9,8 @@ from tornado_webrtc.paths import www_dir
 
 from .conftest import LoadConfig, ProblemsOf
 
-PRIVATE = "a private or reserved address: nobody outside its network can reach it"
+PRIVATE = "a private address: nobody outside its network can reach it"
+WITHOUT_EFFECT = "this key does nothing in this version"
 CERT_HINT = "\n    `tornado-webrtc cert make` makes a certificate to try things out with"
 
 
@@ -147,7 +148,11 @@ def test_ports_that_do_not_clash(load_config: LoadConfig, text: str) -> None:
 
 
 def test_tls_port(load_config: LoadConfig, problems_of: ProblemsOf, pair: str) -> None:
-    assert load_config(f"[general]\n{pair}\n[turn]\nport_tls = 5349").turn.port_tls == 5349
+    config = load_config(f"[general]\n{pair}\n[turn]\nport_tls = 5349")
+    assert config.turn.port_tls == 5349
+    assert [str(each).rpartition("turn.")[2] for each in config.warnings] == [
+        f"port_tls: {WITHOUT_EFFECT}"
+    ]
     assert "port 5349 is that of turn.port_tcp" in "".join(
         problems_of(f"[general]\n{pair}\n[turn]\nport_tls = 5349\nport_tcp = 5349")
     )
@@ -199,14 +204,8 @@ def test_no_rule_is_applied_to_a_default_that_stands_for_a_wrong_value(
             "fd00::5",
             PRIVATE,
         ),
-        (
-            "169.254.1.1",
-            PRIVATE,
-        ),
-        (
-            "100.64.0.1",
-            PRIVATE,
-        ),
+        ("203.0.113.5", "an address for documentation, which nobody can reach"),
+        ("169.254.1.1", "a link-local address: nobody outside its link can reach it"),
     ],
 )
 def test_address_that_few_can_reach(load_config: LoadConfig, address: str, words: str) -> None:
@@ -218,6 +217,48 @@ def test_address_that_few_can_reach(load_config: LoadConfig, address: str, words
 @pytest.mark.parametrize("address", ["8.8.8.8", "8.8.8.8/10.0.0.5", "2600::1", "turn.example.org"])
 def test_address_that_everybody_can_reach(load_config: LoadConfig, address: str) -> None:
     assert warnings_of(load_config, f"[turn]\npublic_ip = {address}") == []
+
+
+def test_servers_elsewhere_that_few_can_reach(load_config: LoadConfig) -> None:
+    uris = "turn:10.0.0.5:3478?transport=udp, stun:10.0.0.5, turn:[::1], stun:stun.example.org"
+    assert warnings_of(load_config, f"[turn]\nuris = {uris}") == [
+        f"turn.uris: clients are told to connect to 10.0.0.5, {PRIVATE}",
+        "turn.uris: clients are told to connect to ::1, which leads each client to itself",
+    ]
+
+
+@pytest.mark.parametrize("key", ["user_bytes_per_s", "user_bytes_per_day"])
+def test_limits_without_effect(load_config: LoadConfig, key: str) -> None:
+    assert warnings_of(load_config, f"[turn]\n{key} = 5") == [f"turn.{key}: {WITHOUT_EFFECT}"]
+    assert warnings_of(load_config, f"[turn]\n{key} = 0") == []
+
+
+@pytest.mark.parametrize(
+    ("network", "opened"),
+    [
+        ("0.0.0.0/0", ["loopback", "link-local", "whatever else"]),
+        ("::/0", ["loopback", "link-local", "whatever else"]),
+        ("128.0.0.0/1", ["link-local", "whatever else"]),
+        ("192.0.0.0/2", ["whatever else"]),
+        ("8000::/1", ["link-local", "whatever else"]),
+        ("169.0.0.0/8", ["link-local"]),
+        ("::/64", ["loopback"]),
+    ],
+)
+def test_peers_allowed_by_chance(load_config: LoadConfig, network: str, opened: list[str]) -> None:
+    (warning,) = load_config(f"[turn]\nallow_peers = 10.0.0.0/8, {network}").warnings
+    assert warning.message.startswith(f"{network} is so wide that it also opens ")
+    words = ("loopback", "link-local", "whatever else")
+    assert [each for each in words if each in warning.message] == opened
+
+
+@pytest.mark.parametrize(
+    "networks",
+    ["10.0.0.0/8, fd00::/8", "127.0.0.0/8, ::1", "169.254.0.0/16, fe80::/10", "8.0.0.0/8"],
+)
+def test_peers_allowed_by_name(load_config: LoadConfig, networks: str) -> None:
+    opened = warnings_of(load_config, f"[turn]\nallow_peers = {networks}")
+    assert [each for each in opened if "loopback" in each or "link-local" in each] == []
 
 
 def test_domain_that_few_can_reach(load_config: LoadConfig, pair: str) -> None:
@@ -233,6 +274,51 @@ def test_short_secret(load_config: LoadConfig) -> None:
         "turn.secret: a secret of fewer than 16 characters can be guessed"
     ]
     assert warnings_of(load_config, "[turn]\nsecret = 0123456789abcdef") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("0123456789abcdef\n", []),
+        ("0123456789abcdef\n\nhunter2\n", ["can be guessed"]),
+        ("[turn] and more text\n", []),
+        ("bG9uZy1lbm91Z2gtc2VjcmV0cw==\n", []),
+        ("#bG9uZy1lbm91Z2gtc2VjcmV0cw\n", []),
+        ("realm = flutter-webrtc\n", ["looks like configuration"]),
+        ("realm=flutter-webrtc-example\n", ["looks like configuration"]),
+        ("[a-section-of-some-length]\n", ["looks like configuration"]),
+        ("# what this file is for\n", ["looks like configuration"]),
+    ],
+)
+def test_content_of_the_secret_file(
+    load_config: LoadConfig, tmp_path: Path, content: str, words: list[str]
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    file.chmod(0o600)
+    found = warnings_of(load_config, "[turn]\nsecret_file = secret")
+    assert len(found) == len(words)
+    for warning, each in zip(found, words, strict=True):
+        assert warning.startswith("turn.secret_file: ")
+        assert each in warning
+        assert "hunter2" not in warning
+
+
+def test_pipe_is_not_read(problems_of: ProblemsOf, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "secret")
+    (problem,) = problems_of("[turn]\nsecret_file = secret")
+    assert "there is no file" in problem
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_secret_file_that_cannot_be_read_has_no_warnings(
+    load_config: LoadConfig, tmp_path: Path, content: bytes | None
+) -> None:
+    """Whoever uses it says so."""
+    file = tmp_path / "secret"
+    file.write_bytes(content or b"")
+    file.chmod(0o600)
+    assert warnings_of(load_config, "[turn]\nsecret_file = secret") == []
 
 
 @pytest.mark.parametrize("key", ["secret_file", "users_file"])
@@ -281,7 +367,10 @@ def test_plugins_that_are_wanted_and_unwanted(
     load_config: LoadConfig, problems_of: ProblemsOf
 ) -> None:
     assert problems_of("[plugins]\nrequired = a, b\ndisabled = b") == [
-        "server.ini, line 2, plugins.required: b is required and disabled"
+        (
+            "server.ini, line 2, plugins.required: b is required and disabled"
+            "\n    Take it out of one of the two lists."
+        )
     ]
     assert warnings_of(load_config, "[plugins]\nenabled = a\ndisabled = a") == [
         "plugins.disabled: a is enabled and disabled; it will not run"

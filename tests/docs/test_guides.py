@@ -6,13 +6,24 @@ import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from tornado_webrtc import hookspecs
 from tornado_webrtc.cli import main
-from tornado_webrtc.config import Signaling, Turn
+from tornado_webrtc.config import Config, General, Signaling, Turn
+from tornado_webrtc.hooks import (
+    Denied,
+    IceServer,
+    Identity,
+    Refused,
+    StreamProtocol,
+    TurnCredential,
+)
+from tornado_webrtc.server import Server
+from tornado_webrtc.signaling import Peer, Session
 from tornado_webrtc.turn.policy import PeerPolicy
 from tornado_webrtc.turn.settings import TurnSettings
 from tornado_webrtc.web.connection import CloseCode
@@ -20,6 +31,8 @@ from tornado_webrtc.web.connection import CloseCode
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 TURN = (ROOT / "docs" / "turn.md").read_text()
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
+HTTP = (ROOT / "docs" / "http.md").read_text()
 SIGNALING = (ROOT / "docs" / "signaling.md").read_text()
 
 # What an error of the HTTP endpoints is called stands in docs/http.md by example only.
@@ -118,6 +131,88 @@ def test_turn_guide_names_keys_that_exist() -> None:
     elsewhere = {*vars(hookspecs), "logging_console"}
     keys = {each.name for each in dataclasses.fields(Turn)}
     assert names - keys - elsewhere == set()
+
+
+def test_turn_guide_states_how_requests_wait_for_plugins() -> None:
+    settings = TurnSettings(realm="x")
+    text, plugins = " ".join(TURN.split()), " ".join(PLUGINS.split())
+    for sentence in (
+        f"takes more than {settings.question_timeout_s:g} s is answered with the error 500",
+        f"while {settings.max_lookups_per_client} from its IPv4 address or IPv6 /64",
+        f"or {settings.max_lookups:,} in all, wait for",
+    ):
+        assert sentence in text, sentence
+    for sentence in (
+        f"has {settings.question_timeout_s:g} s for all plugins together",
+        f"at most {settings.max_lookups_per_client} requests from one",
+        f"and {settings.max_lookups:,} in all",
+    ):
+        assert sentence in plugins, sentence
+
+
+def test_turn_guide_counts_what_a_call_allocates() -> None:
+    ports = Turn().relay_ports
+    assert f"The usual range holds {(ports.last - ports.first + 1) // 8:,} calls" in TURN
+
+
+def test_turn_guide_tries_the_ports_that_are_served() -> None:
+    tried = re.findall(r"^turnutils_uclient (.*?)-y -p (\d+) ", TURN, re.MULTILINE)
+    assert tried == [("", str(Turn().port)), ("-t ", str(Turn().port_tcp))]
+
+
+def test_http_guide_shows_the_ports_that_are_served() -> None:
+    shown = re.findall(r"turn:[\d.]+:(\d+)\?transport=(\w+)", HTTP)
+    assert shown == [(str(Turn().port), "udp"), (str(Turn().port_tcp), "tcp")]
+
+
+def test_http_guide_lists_the_parameters_of_the_page() -> None:
+    _, _, chapter = HTTP.partition("## The demo page")
+    listed = set(re.findall(r"^\| `(\w+)` \|", chapter.partition("\n## ")[0], re.MULTILINE))
+    source = (ROOT / "www" / "js" / "settings.js").read_text()
+    read = set(re.findall(r"#(?:initial|query\.get)\(\"(\w+)\"\)", source))
+    assert listed == read
+
+
+@pytest.mark.parametrize(
+    "kind", [Identity, Refused, Denied, IceServer, TurnCredential, StreamProtocol]
+)
+def test_plugin_guide_says_what_must_be_given(kind: type[Any]) -> None:
+    row = re.search(rf"^\| `{kind.__name__}` \|(.*)\|(.*)\|$", PLUGINS, re.MULTILINE)
+    assert row
+    given, left_out = (re.findall(r"`(\w+)`", cell) for cell in row.groups())
+    fields = dataclasses.fields(kind)
+    missing = dataclasses.MISSING
+    assert given == [each.name for each in fields if each.default is missing]
+    defaults = {each.name: repr(each.default) for each in fields if each.default is not missing}
+    assert [name for name in left_out if name in defaults] == list(defaults)
+    for value in defaults.values():
+        assert f"`{value}`".replace("'", '"') in row[2]
+
+
+@pytest.mark.parametrize("kind", [Peer, Session])
+def test_plugin_guide_describes_what_hooks_are_told_of(kind: type[Peer | Session]) -> None:
+    rows = table_of(f"A `{kind.__name__}` ")
+    assert sorted(rows) == sorted(each.name for each in dataclasses.fields(kind))
+
+
+def test_plugin_guide_shows_what_the_server_has(tmp_path: Path) -> None:
+    rows = table_of("`server`, a ")
+    server = Server(Config(general=General(state_dir=tmp_path)))
+    assert {"config", "clock", "hub"} <= {row.partition(".")[0] for row in rows}
+    for row in rows:
+        value: object = server
+        for name in row.split("."):
+            if (name, value) != ("port", server):  # there is none before it is started
+                value = getattr(value, name)
+
+
+def table_of(sentence: str) -> list[str]:
+    """Return the names in the first column of the table that follows a sentence."""
+    _, _, rest = PLUGINS.partition(f"\n{sentence}")
+    table = re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE)
+    assert table, sentence
+    first = re.findall(r"^\|([^|]*)\|", table[0], re.MULTILINE)
+    return [name for cell in first for name in re.findall(r"`([\w.]+)(?:\(.*?\))?`", cell)]
 
 
 def test_turn_guide_names_networks_that_are_denied() -> None:

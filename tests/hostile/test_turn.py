@@ -100,7 +100,7 @@ async def test_range_scan_reaches_nothing(start_turn: StartTurn, transport: str)
 async def test_range_scan_through_a_relay_of_ipv6(start_turn: StartTurn) -> None:
     """No IPv4 address may hide in one of IPv6."""
     site = await start_turn(
-        bind=(HOST, "::1"), public_ip=tuple(map(parse_public_address, (RELAY, "::1")))
+        bind=(HOST, RELAY, "::1"), public_ip=tuple(map(parse_public_address, (RELAY, "::1")))
     )
     port = (await site.address("udp")).port
     client = await site.udp(there=TransportAddress(HOST, port))
@@ -261,7 +261,8 @@ async def test_flood_of_bad_credentials(start_turn: StartTurn) -> None:
     await asyncio.gather(echoing, return_exceptions=True)
     assert rounds
     assert result["sent"] == 30_000
-    assert 0 < result["received"] <= 200 + 50 * result["seconds"] + 1, result
+    kinds = 2  # Bindings and challenges are rationed apart
+    assert 0 < result["received"] <= kinds * (200 + 50 * result["seconds"] + 1), result
     assert site.plugin.counters()["dropped-challenge-limit"] > 1000
     assert_nothing_is_kept(site, allocations=1)
 
@@ -270,7 +271,7 @@ def assert_nothing_is_kept(site: TurnSite, allocations: int = 0) -> None:
     """Nobody is remembered who has no allocation."""
     turn = site.driver.turn
     assert len(turn.allocations) == len(turn.quotas) == len(site.driver._slots) == allocations
-    for table in (turn._tasks, turn._task_of, turn._waiting, turn.reservations):
+    for table in (turn._pending, turn._waiting, turn.reservations):
         assert not table
     assert not site.driver._tasks
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,10 @@ from tests.plugins.turn.client import CHANNEL, code
 from tests.plugins.turn.site import HOST, LOOPBACK, REALM, SETTINGS, StartTurn, TurnSite, found
 from tests.web.conftest import Serve
 from tests.web.rawhttp import fetch
-from tornado_webrtc.config import Config, Turn
+from tornado_webrtc.config import Config, PublicAddress, Turn
 from tornado_webrtc.config.address import PortRange, parse_network, parse_public_address
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import IceServer, PluginContext
+from tornado_webrtc.hooks import Doubt, IceServer, PluginContext
 from tornado_webrtc.implementation import faults
 from tornado_webrtc.isolation import plugin_logger
 from tornado_webrtc.plugins import turn
@@ -300,21 +301,19 @@ async def test_stopped_server_leaves_no_socket(start_turn: StartTurn) -> None:
 async def test_start_that_fails_leaves_no_socket(
     start_turn: StartTurn, expect_log: ExpectLog
 ) -> None:
-    expect_log("plugin turn: start raised ListenError")
+    expect_log("plugin turn: start failed: .* in use")
     port = free_port(socket.SOCK_DGRAM)
     with socket.create_server((HOST, 0)) as taken, pytest.raises(PluginError, match="in use"):
         await start_turn(port=port, port_tcp=taken.getsockname()[1])
     assert can_bind(socket.SOCK_DGRAM, port)
 
 
-async def test_optional_plugin_that_fails_is_left_out(serve: Serve, expect_log: ExpectLog) -> None:
-    """Signaling goes on; with `plugins.required` it would not."""
+async def test_there_is_no_server_without_it(serve: Serve, expect_log: ExpectLog) -> None:
+    """Clients that were told of no relay would fail later, one by one, at somebody's home."""
     expect_log("plugin turn: start failed: .*users")
-    expect_log("plugin turn is left out: .*users_file .* cannot be read")
     settings = {**SETTINGS, "users_file": Path("/nowhere/users")}
-    server = await serve(turn=settings, plugins=[found()])
-    assert server.plugins.names == ()
-    assert (await fetch(server.port, "/healthz")).status == 200
+    with pytest.raises(PluginError, match=r"users_file .* cannot be read"):
+        await serve(turn=settings, plugins=[found()])
 
 
 @pytest.mark.parametrize("content", [None, "alice\n"])
@@ -331,15 +330,54 @@ async def test_users_file_is_checked_before_anything_is_opened(
     assert can_bind(socket.SOCK_DGRAM, port)
 
 
+def unstarted(**settings: Any) -> turn.Plugin:
+    """The plugin as `tornado-webrtc check` has it."""
+    config = Config(turn=Turn(**{**SETTINGS, **settings}))
+    return turn.Plugin(PluginContext("turn", {}, config, plugin_logger("turn")))
+
+
 @pytest.mark.parametrize(
     ("content", "found_faults"),
     [("alice:wonderland\n", []), ("alice\n", ["line 1: expected name:password"])],
 )
-def test_check_reads_the_users_file(tmp_path: Path, content: str, found_faults: list[str]) -> None:
+async def test_check_reads_the_users_file(
+    tmp_path: Path, content: str, found_faults: list[str]
+) -> None:
     (tmp_path / "users").write_text(content)
-    config = Config(turn=Turn(users_file=tmp_path / "users"))
-    plugin = turn.Plugin(PluginContext("turn", {}, config, plugin_logger("turn")))
-    assert [each.rpartition(", ")[2] for each in plugin.check()] == found_faults
+    found_there = await unstarted(users_file=tmp_path / "users").check()
+    assert [each.rpartition(", ")[2] for each in found_there] == found_faults
+    assert all(each.startswith("turn.users_file: ") for each in found_there)
+
+
+@pytest.mark.parametrize("key", ["public_ip", "bind"])
+async def test_check_looks_names_up(key: str) -> None:
+    value = PublicAddress("turn..example") if key == "public_ip" else "turn..example"
+    (problem,) = await unstarted(**{key: (value,)}).check()
+    assert problem.startswith(f"turn.{key}: turn..example cannot be looked up")
+    assert not isinstance(problem, Doubt)
+
+
+@pytest.mark.parametrize(
+    ("public_ip", "words"),
+    [
+        (HOST, ""),
+        ("8.8.8.8/192.0.2.99", "turn.public_ip: 192.0.2.99 is no address of this machine"),
+        ("8.8.8.8/127.0.0.2", "turn.bind: clients are told 8.8.8.8, but nothing listens on"),
+        ("::1", "turn.bind: clients are not told ::1: the server listens on 127.0.0.1 only"),
+    ],
+)
+async def test_check_warns_of_what_the_log_will_warn_of(public_ip: str, words: str) -> None:
+    found_there = await unstarted(public_ip=(parse_public_address(public_ip),)).check()
+    assert all(isinstance(each, Doubt) for each in found_there)
+    assert len(found_there) == bool(words)
+    assert all(words in each for each in found_there)
+
+
+async def test_address_that_nothing_listens_on_is_a_warning(
+    start_turn: StartTurn, expect_log: ExpectLog
+) -> None:
+    expect_log("clients are told 8.8.8.8, but nothing listens on 127.0.0.2")
+    await start_turn(public_ip=(parse_public_address("8.8.8.8/127.0.0.2"),))
 
 
 async def test_log_says_where_it_is(

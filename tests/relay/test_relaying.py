@@ -85,6 +85,12 @@ def test_batch_from_the_peer(bench: Bench) -> None:
     assert (drain(bench.client), bench.clock_reads) == (4, 2)
 
 
+def test_batch_from_a_stream(bench: Bench) -> None:
+    bench.relaying.streams[bench.entry.five_tuple] = bench.entry
+    bench.relaying.read_stream(bench.entry.five_tuple, [channel_data(b"hello")] * (BATCH + 4))
+    assert (drain(bench.peer), bench.clock_reads) == (BATCH + 4, 1)
+
+
 def test_batch_of_punted_datagrams(bench: Bench) -> None:
     for _ in range(BATCH + 4):
         bench.client.send(b"\0hello", bench.listener.address)

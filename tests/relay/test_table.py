@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tornado_webrtc.relay.table import FROM_PEER, TO_PEER, Bucket, Counters, grant
+from tornado_webrtc.relay.table import FROM_PEER, TO_PEER, Bucket, Counters, datagram_bytes, grant
 
 
 def test_bucket_passes_while_anything_is_left() -> None:
@@ -54,6 +54,14 @@ def test_all_buckets_have_to_grant_or_none_pays(order: tuple[int, int]) -> None:
         assert not grant(both, TO_PEER, 10, 1.0)
     assert grant([full], TO_PEER, 10, 1.0)
     assert not grant([full], TO_PEER, 10, 1.0)
+
+
+def test_headers_count() -> None:
+    """RFC 791: 20 bytes, RFC 8200: 40, RFC 768: 8."""
+    ipv4, ipv6 = ("127.0.0.1", 1), ("::1", 1, 0, 0)
+    assert datagram_bytes(0, len(ipv4)) == 28
+    assert datagram_bytes(1000, len(ipv4)) == 1028
+    assert datagram_bytes(1000, len(ipv6)) == 1048
 
 
 def test_no_bucket_is_no_limit() -> None:

@@ -1,6 +1,6 @@
 """Framing: the same messages however the stream is cut, and streams that are neither."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.stun.vector import IPV4_RESPONSE, LONG_TERM_REQUEST, REQUEST
 from tornado_webrtc.errors import DecodeError
 from tornado_webrtc.stun import channeldata
-from tornado_webrtc.stun.framing import Framer, Kind, classify
+from tornado_webrtc.stun.framing import MAX_BYTES, Framer, Kind, classify
 
 anything = settings(deadline=None, database=None)
 
@@ -83,6 +83,11 @@ def test_longest_messages() -> None:
     assert outcome(pieces(stream, range(0, len(stream), 1460))) == [longest, data]
 
 
+def test_long_message_in_short_pieces() -> None:
+    data = channeldata.encode(0x4000, bytes(0xFFFF), pad=False)
+    assert outcome(pieces(padded(data), range(0xFFFF))) == [data]
+
+
 @anything
 @given(messages, cuts)
 def test_cuts_make_no_difference(frames: list[bytes], at: list[int]) -> None:
@@ -98,6 +103,50 @@ def test_nor_do_they_for_what_is_no_message(
 ) -> None:
     stream = b"".join(map(padded, frames)) + rest
     assert outcome(pieces(stream, at)) == outcome([stream])
+
+
+# --- what is too long --------------------------------------------------------
+
+LIMIT = 100
+
+
+def long_stun(size: int) -> bytes:
+    return bytes.fromhex("0001") + (size - 20).to_bytes(2) + BARE[4:] + bytes(size - 20)
+
+
+def long_channel_data(size: int) -> bytes:
+    return channeldata.encode(0x4000, bytes(size - 4), pad=False)
+
+
+@pytest.mark.parametrize("make", [long_stun, long_channel_data])
+def test_limit(make: Callable[[int], bytes]) -> None:
+    framer = Framer(LIMIT)
+    assert framer.feed(make(LIMIT)) == [make(LIMIT)]
+    with pytest.raises(DecodeError, match="a message of 104 bytes, the most is 100"):
+        framer.feed(make(LIMIT + 4))
+    with pytest.raises(DecodeError, match="the most is 100"):
+        framer.feed(BARE)
+
+
+@pytest.mark.parametrize("make", [long_stun, long_channel_data])
+def test_length_says_it_before_anything_is_kept(make: Callable[[int], bytes]) -> None:
+    framer = Framer(LIMIT)
+    with pytest.raises(DecodeError, match="the most is 100"):
+        framer.feed(make(LIMIT + 4)[:4])
+    assert not framer._buffer
+
+
+def test_padding_does_not_count() -> None:
+    frame = long_channel_data(LIMIT + 1)
+    assert Framer(LIMIT + 1).feed(padded(frame)) == [frame]
+
+
+def test_limit_may_be_raised() -> None:
+    framer = Framer(LIMIT)
+    assert framer.feed(BARE + BARE[:10]) == [BARE]
+    framer.max_bytes = MAX_BYTES
+    longest = long_stun(MAX_BYTES)
+    assert framer.feed(BARE[10:] + longest) == [BARE, longest]
 
 
 # --- neither STUN nor ChannelData --------------------------------------------

@@ -47,6 +47,11 @@ def code(response: Message) -> int:
     return error.code
 
 
+def codes(client: Client) -> list[int]:
+    """Take the responses since the last look, as their codes."""
+    return [code(response) for response in client.responses()]
+
+
 def peers(*addresses: TransportAddress) -> list[AttributeValue]:
     """Make XOR-PEER-ADDRESS attributes."""
     return [(XOR_PEER_ADDRESS, address) for address in addresses]
@@ -77,7 +82,7 @@ class Client:
     @property
     def allocation(self) -> Allocation | None:
         """The live allocation of the five-tuple."""
-        return self.world.server.allocations.get(self.five_tuple, self.world.now)
+        return self.world.server.allocations.get_live(self.five_tuple, self.world.now)
 
     def credentials(self, **changed: str) -> list[AttributeValue]:
         """Make USERNAME, REALM and a fresh NONCE, or others."""

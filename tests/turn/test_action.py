@@ -10,12 +10,12 @@ from tornado_webrtc.stun.address import FiveTuple
 from tornado_webrtc.turn import action
 from tornado_webrtc.turn.action import (
     Action,
-    Answer,
     Ask,
     FindCredential,
     FoundCredential,
     OpenedRelay,
     Question,
+    Respond,
 )
 
 FIVE_TUPLE = FiveTuple("udp", PEER, SERVER)
@@ -39,4 +39,4 @@ def test_they_are_values_that_do_not_change() -> None:
 
 def test_keys_and_data_do_not_show() -> None:
     assert "secret" not in repr(FoundCredential((b"secret",), "alice"))
-    assert "secret" not in repr(Answer(FIVE_TUPLE, b"secret"))
+    assert "secret" not in repr(Respond(FIVE_TUPLE, b"secret"))

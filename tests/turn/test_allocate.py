@@ -27,13 +27,13 @@ from tornado_webrtc.stun.message import Message, Method
 from tornado_webrtc.turn.action import (
     AddAllocation,
     AllocationCreated,
-    Answer,
     Ask,
     CloseRelay,
     FindCredential,
     MayAllocate,
     OpenRelay,
     RemoveAllocation,
+    Respond,
 )
 from tornado_webrtc.turn.quota import AllocationLimits
 from tornado_webrtc.turn.request import AttributeValue
@@ -90,7 +90,7 @@ def test_allocation_is_made_before_the_client_is_told() -> None:
     done = [action for action in actions if not isinstance(action, Ask)]
     assert done == [
         AddAllocation(allocation),
-        Answer(alice.five_tuple, allocation.response),
+        Respond(alice.five_tuple, allocation.response),
         AllocationCreated(allocation),
     ]
 
@@ -136,7 +136,7 @@ def test_retransmission_gets_the_same_bytes_and_nothing_is_allocated_twice() -> 
     first = alice.take()
     asked = len(world.asked)
     world.wait(5)
-    assert alice.send(request) == [Answer(alice.five_tuple, first[0])]
+    assert alice.send(request) == [Respond(alice.five_tuple, first[0])]
     assert alice.take() == first
     assert len(world.asked) == asked
     assert len(world.server.allocations) == len(world.server.reservations) == 1
@@ -239,6 +239,18 @@ def test_token_of_another_user_is_508() -> None:
     assert code(alice_again.allocate((RESERVATION_TOKEN, reserved))) == 0
 
 
+def test_reserved_port_counts_for_whom_it_was_reserved() -> None:
+    """Whoever is asked may name another account for the same name in the meantime."""
+    world = World(limits=AllocationLimits(per_user=2))
+    alice, again = world.client(), world.client(port=40001)
+    reserved = token(alice.allocate((EVEN_PORT, True)))
+    alice.refresh(0)
+    world.users["alice"].account = "another"
+    assert again.allocated((RESERVATION_TOKEN, reserved)).user == "alice"
+    assert code(again.refresh(0)) == 0
+    assert world.leftovers() == {}
+
+
 def test_token_that_was_never_given_is_508() -> None:
     world = World()
     assert code(world.client().allocate((RESERVATION_TOKEN, b"12345678"))) == 508
@@ -312,10 +324,12 @@ def test_additional_family_that_makes_no_sense_is_400(attributes: list[Attribute
     assert_nothing_came_of(world)
 
 
-def test_additional_family_that_cannot_be_had_is_said() -> None:
-    response = World().client().allocate((ADDITIONAL_ADDRESS_FAMILY, IPV6))
+@pytest.mark.parametrize(("world", "expected"), [(World(), 440), (World(BOTH), 508)])
+def test_additional_family_that_cannot_be_had_is_said(world: World, expected: int) -> None:
+    wanted = ((ADDITIONAL_ADDRESS_FAMILY, IPV6), (EVEN_PORT, False))
+    response = world.client().allocate(*wanted)
     assert relayed(response).family == IPV4
-    assert response.get(ADDRESS_ERROR_CODE) == AddressErrorCode(IPV6, 440, "")
+    assert response.get(ADDRESS_ERROR_CODE) == AddressErrorCode(IPV6, expected, "")
 
 
 @pytest.mark.parametrize("attributes", [[], [(EVEN_PORT, True)]])

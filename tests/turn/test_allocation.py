@@ -86,12 +86,12 @@ def test_table_finds_by_five_tuple() -> None:
     table.add(one)
     table.add(two)
     assert (len(table), list(table)) == (2, [one, two])
-    assert table.get(one.five_tuple, NOW) is one
-    assert table.get(one.five_tuple, SOON) is None
-    assert table.find(one.five_tuple) is one, "live or not"
+    assert table.get_live(one.five_tuple, NOW) is one
+    assert table.get_live(one.five_tuple, SOON) is None
+    assert table.get(one.five_tuple) is one, "live or not"
     assert table.pop(one.five_tuple) is one
     assert table.pop(one.five_tuple) is None
-    assert table.get(one.five_tuple, NOW) is table.find(one.five_tuple) is None
+    assert table.get_live(one.five_tuple, NOW) is table.get(one.five_tuple) is None
     assert list(table) == [two]
 
 
@@ -99,8 +99,8 @@ def test_transport_and_server_belong_to_the_five_tuple() -> None:
     table = AllocationTable()
     one = allocation()
     table.add(one)
-    assert table.get(one.five_tuple._replace(transport="tcp"), NOW) is None
-    assert table.get(one.five_tuple._replace(server=PEER), NOW) is None
+    assert table.get_live(one.five_tuple._replace(transport="tcp"), NOW) is None
+    assert table.get_live(one.five_tuple._replace(server=PEER), NOW) is None
 
 
 def test_table_knows_live_relays_by_both_addresses() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.turn.client import PEER, REALM_NAME, UDP, Client, code, peers, signed_with
+from tests.turn.client import PEER, REALM_NAME, UDP, Client, code, codes, peers, signed_with
 from tests.turn.world import User, World
 from tornado_webrtc.stun.attribute import (
     CHANNEL_NUMBER,
@@ -24,6 +24,7 @@ from tornado_webrtc.stun.message import Message, MessageClass, Method, encode
 from tornado_webrtc.turn.action import AddAllocation, FindCredential
 from tornado_webrtc.turn.authentication import UNDERSTOOD
 from tornado_webrtc.turn.request import AttributeValue
+from tornado_webrtc.turn.server import MAX_STRANGER_BYTES
 
 METHODS = [Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND]
 OF_METHOD: dict[int, list[AttributeValue]] = {
@@ -50,6 +51,65 @@ def assert_400_without_challenge(response: Message) -> None:
     """ "This response SHOULD NOT include a USERNAME, USERHASH, NONCE, or REALM attribute." """
     assert code(response) == 400
     assert not any(response.has(each) for each in (USERNAME, USERHASH, NONCE, REALM))
+
+
+# --- what may be forged ------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_owner_of_an_allocation_gets_a_new_nonce_whoever_uses_its_address(transport: str) -> None:
+    world = World(challenges_per_s=1)
+    alice = world.client(transport=transport)
+    alice.allocated()
+    old = alice.message(Method.REFRESH)
+    world.wait(599)
+    alice.refresh()
+    world.wait(2)
+    for _ in range(100):
+        alice.send(alice.unsigned(Method.ALLOCATE))
+    alice.take()
+    forged = signed_with(old[:-24], b"wrong", 0x8022, b"")
+    assert alice.send(forged) == []
+    assert_challenge(alice, alice.ask(old), 438)
+
+
+@pytest.mark.parametrize(("flood", "starved"), [("udp", {"udp"}), ("tcp", {"tcp"})])
+def test_challenges_over_each_transport_are_rationed_apart(flood: str, starved: set[str]) -> None:
+    """The source of a datagram may be forged; a stream's is not."""
+    world = World(challenges_per_s=1)
+    forger = world.client(transport=flood)
+    for _ in range(100):
+        forger.send(forger.unsigned(Method.ALLOCATE))
+    for transport in ("udp", "tcp"):
+        client = world.client(port=40001, transport=transport)
+        client.send(client.unsigned(Method.ALLOCATE))
+        assert codes(client) == ([] if transport in starved else [401])
+
+
+def test_bindings_take_nothing_from_challenges() -> None:
+    world = World(challenges_per_s=1)
+    alice = world.client()
+    for _ in range(100):
+        alice.send(alice.unsigned(Method.BINDING))
+    assert len(alice.take()) < 10
+    assert code(alice.ask(alice.unsigned(Method.ALLOCATE))) == 401
+
+
+@pytest.mark.parametrize("method", [Method.BINDING, Method.ALLOCATE])
+def test_large_requests_of_strangers_are_dropped(method: int) -> None:
+    """No answer is larger than what a datagram to a forged address may be."""
+    world = World()
+    alice = world.client()
+    unknown = [(0x7000 + number).to_bytes(2) + bytes(2) for number in range(508)]
+    head, cookie = alice.unsigned(method)[:2], alice.unsigned(method)[4:20]
+    large = head + (4 * 507).to_bytes(2) + cookie + b"".join(unknown[:507])
+    assert len(large) == MAX_STRANGER_BYTES
+    alice.send(large)
+    (response,) = alice.take()
+    assert len(response) < 200
+    larger = head + (4 * 508).to_bytes(2) + cookie + b"".join(unknown)
+    assert alice.send(larger) == []
+    assert world.server.counters["dropped-too-long"] == 1
 
 
 # --- without integrity --------------------------------------------------------

@@ -3,11 +3,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tornado_webrtc.turn.deadline import MIN_GARBAGE, Deadlines, Key
+from tests.turn.client import SERVER
+from tornado_webrtc.stun.address import FiveTuple, TransportAddress
+from tornado_webrtc.turn.deadline import (
+    MIN_GARBAGE,
+    AllocationEnds,
+    ChannelEnds,
+    Deadlines,
+    Due,
+    QuestionEnds,
+    ReservationEnds,
+)
 
-ONE: Key = ("allocation", 1)
-TWO: Key = ("allocation", 2)
-CHANNEL: Key = ("channel", 1, 0x4000)
+CLIENT = FiveTuple("udp", TransportAddress("203.0.113.1", 40000), SERVER)
+ONE: Due = AllocationEnds(CLIENT)
+TWO: Due = AllocationEnds(CLIENT._replace(transport="tcp"))
+CHANNEL: Due = ChannelEnds(CLIENT, 0x4000)
 
 
 def test_nothing_is_due_of_nothing() -> None:
@@ -29,7 +40,7 @@ def test_due_from_its_moment_on_and_once() -> None:
 
 def test_earliest_first_and_equal_ones_in_the_order_of_setting() -> None:
     deadlines = Deadlines()
-    for key, at in ((TWO, 2.0), (CHANNEL, 1.0), (ONE, 2.0), (("late",), 3.5)):
+    for key, at in ((TWO, 2.0), (CHANNEL, 1.0), (ONE, 2.0), (ReservationEnds(b"late"), 3.5)):
         deadlines.set(key, at)
     assert deadlines.due(3.0) == [CHANNEL, TWO, ONE]
     assert deadlines.next() == 3.5
@@ -59,8 +70,8 @@ def test_cancelled_is_never_due_and_may_be_set_again() -> None:
 
 def test_keys_need_no_order() -> None:
     deadlines = Deadlines()
-    deadlines.set(("permission", object()), 1.0)
-    deadlines.set(("permission", None), 1.0)
+    deadlines.set(QuestionEnds(1), 1.0)
+    deadlines.set(ReservationEnds(b""), 1.0)
     assert len(deadlines.due(1.0)) == 2
 
 
@@ -70,14 +81,14 @@ def test_garbage_is_bounded() -> None:
         deadlines.set(ONE, float(at))
         assert len(deadlines._heap) <= 2 * len(deadlines) + MIN_GARBAGE
     for number in range(1000):
-        deadlines.set(("channel", number), 20_000.0)
+        deadlines.set(QuestionEnds(number), 20_000.0)
     for number in range(1000):
-        deadlines.cancel(("channel", number))
+        deadlines.cancel(QuestionEnds(number))
         assert len(deadlines._heap) <= 2 * len(deadlines) + MIN_GARBAGE
     assert deadlines.due(30_000.0) == [ONE]
 
 
-keys = st.tuples(st.sampled_from("ab"), st.integers(0, 3))
+keys = st.builds(QuestionEnds, st.integers(0, 7))
 times = st.integers(0, 20).map(float)
 steps = st.one_of(
     st.tuples(st.just("set"), keys, times),
@@ -87,8 +98,8 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=200))
-def test_agrees_with_a_dictionary(history: list[tuple[str, Key | None, float | None]]) -> None:
-    deadlines, model = Deadlines(), dict[Key, float]()
+def test_agrees_with_a_dictionary(history: list[tuple[str, Due | None, float | None]]) -> None:
+    deadlines, model = Deadlines(), dict[Due, float]()
     for step, key, at in history:
         if step == "set" and key is not None and at is not None:
             model.pop(key, None)

@@ -9,6 +9,7 @@ from tests.turn.world import LOCAL_IP, RELAY_IP, World
 from tornado_webrtc.stun.address import IPV4, IPV6, TransportAddress
 from tornado_webrtc.stun.attribute import (
     CHANNEL_NUMBER,
+    LIFETIME,
     MESSAGE_INTEGRITY,
     REQUESTED_ADDRESS_FAMILY,
     XOR_PEER_ADDRESS,
@@ -16,7 +17,6 @@ from tornado_webrtc.stun.attribute import (
 )
 from tornado_webrtc.stun.message import Method
 from tornado_webrtc.turn.action import (
-    Answer,
     Ask,
     BindChannel,
     ChannelBound,
@@ -24,6 +24,7 @@ from tornado_webrtc.turn.action import (
     PermissionCreated,
     Permit,
     RelayData,
+    Respond,
     Unpermit,
 )
 from tornado_webrtc.turn.allocation import Channel, Permission
@@ -48,7 +49,7 @@ def test_permission_lasts_five_minutes_for_every_port() -> None:
         Ask(4, MayRelayTo(allocation, PEER)),
         Permit(allocation, PEER.host, 1300, hairpin=False),
         PermissionCreated(allocation, PEER.host),
-        Answer(alice.five_tuple, response),
+        Respond(alice.five_tuple, response),
     ]
     assert allocation.permissions == {PEER.host: Permission(1300, hairpin=False)}
     assert alice.indicate(PEER._replace(port=1), b"x")
@@ -207,17 +208,17 @@ def test_channel_lasts_ten_minutes_its_permission_five() -> None:
         Permit(allocation, PEER.host, 1300, hairpin=False),
         PermissionCreated(allocation, PEER.host),
         BindChannel(allocation, 0x4001, PEER, 1600),
-        Answer(alice.five_tuple, response),
+        Respond(alice.five_tuple, response),
         ChannelBound(allocation, 0x4001, PEER),
     ]
     assert allocation.channels == {0x4001: Channel(0x4001, PEER, 1600)}
     world.wait(300)
     alice.refresh()
-    assert alice.channel_data(0x4001, b"x") == [], "without permission"
+    assert allocation.permission(PEER.host, world.now) is None
     assert code(alice.permit(PEER)) == 0
-    assert alice.channel_data(0x4001, b"x") == [RelayData(allocation, PEER, b"x")]
+    assert allocation.channel(0x4001, world.now) == Channel(0x4001, PEER, 1600)
     world.wait(300)
-    assert alice.channel_data(0x4001, b"x") == [Unpermit(allocation, PEER.host)]
+    assert world.expire() == [Unpermit(allocation, PEER.host)]
     assert allocation.channels == {}
 
 
@@ -249,6 +250,20 @@ def test_number_in_range(number: int) -> None:
     alice = World().client()
     alice.allocated()
     assert code(alice.bind(number, PEER)) == 0
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(2, 508), (0, 0)])
+def test_no_more_channels_than_permissions(limit: int, expected: int) -> None:
+    world = World(TurnSettings(realm=REALM_NAME, max_permissions=limit))
+    alice = world.client()
+    allocation = alice.allocated((LIFETIME, 3600))
+    for port in (1, 2):
+        assert code(alice.bind(0x4000 + port, PEER._replace(port=port))) == 0
+    assert code(alice.bind(0x4003, PEER._replace(port=3))) == expected
+    assert code(alice.bind(0x4001, PEER._replace(port=1))) == 0, "refreshing takes no room"
+    world.wait(600)
+    assert code(alice.bind(0x4004, PEER._replace(port=4))) == 0, "expired ones take none"
+    assert list(allocation.channels) == [0x4004]
 
 
 def test_range_can_be_that_of_rfc_8656() -> None:
@@ -333,9 +348,9 @@ def test_two_clients_of_this_server_reach_each_other() -> None:
     for address in (other.relay.advertised, other.relay.local):
         assert code(alice.permit(address)) == 0
         assert alice.indicate(address, b"hello") == [RelayData(allocation, address, b"hello")]
-    assert code(bob.bind(0x4000, allocation.relay.advertised)) == 0
+    assert code(bob.permit(allocation.relay.advertised)) == 0
     alice.refresh(0)
-    assert bob.channel_data(0x4000, b"gone") == []
+    assert bob.indicate(allocation.relay.advertised, b"gone") == []
     assert allocation not in world.server.allocations
 
 
@@ -380,9 +395,10 @@ def test_allocation_that_ended_while_a_question_was_open_is_437(method: Method) 
     world = World()
     alice = world.client()
     allocation = alice.allocated()
+    world.wait(595)
     world.held = {MayRelayTo}
     alice.send(alice.message(method, (CHANNEL_NUMBER, 0x4000), *peers(PEER, OTHER_PEER)))
-    world.wait(600)
+    world.wait(5)
     world.expire()
     world.answer_all()
     assert [code(response) for response in alice.responses()] == [437]
@@ -397,9 +413,9 @@ def test_times_count_from_the_answer() -> None:
     world.held = {MayRelayTo}
     alice.send(alice.message(Method.CREATE_PERMISSION, *peers(PEER)))
     assert allocation.permissions == {}
-    world.wait(10)
+    world.wait(9)
     actions = world.answer_open()
-    assert Permit(allocation, PEER.host, 1310, hairpin=False) in actions
+    assert Permit(allocation, PEER.host, 1309, hairpin=False) in actions
 
 
 def test_hairpin_is_judged_when_the_answer_is_there() -> None:

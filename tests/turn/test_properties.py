@@ -42,13 +42,14 @@ from tornado_webrtc.stun.message import Method
 from tornado_webrtc.turn.action import (
     Action,
     AddAllocation,
-    Answer,
     Ask,
     FindCredential,
     MayAllocate,
     MayRelayTo,
     OpenRelay,
+    Refused,
     RelayData,
+    Respond,
 )
 from tornado_webrtc.turn.quota import AllocationLimits
 from tornado_webrtc.turn.request import AttributeValue
@@ -60,7 +61,13 @@ quick = settings(settings.get_profile("turn"), max_examples=150)
 METHODS = [Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND]
 LIMITS = AllocationLimits(total=4, per_user=2, per_client=3)
 OWN_IPS = {ip for ips in RELAY_IPS.values() for ip in ips}
-SETTINGS = TurnSettings(realm=REALM_NAME, max_permissions=3, families=(IPV4, IPV6))
+SETTINGS = TurnSettings(
+    realm=REALM_NAME,
+    max_permissions=3,
+    families=(IPV4, IPV6),
+    max_lookups=3,
+    max_lookups_per_client=2,
+)
 
 # --- hostile bytes ----------------------------------------------------------------
 
@@ -77,7 +84,7 @@ def busy() -> tuple[World, Client]:
 
 def assert_actions_only(actions: list[Action]) -> None:
     """Bytes of a stranger lead to answers and data, never to a question or an allocation."""
-    assert all(isinstance(action, Answer | RelayData) for action in actions)
+    assert all(isinstance(action, Respond | RelayData) for action in actions)
 
 
 @quick
@@ -120,7 +127,7 @@ def test_nor_do_damaged_requests(data: st.DataObject, method: Method) -> None:
     assert alice.allocation is allocation
     assert allocation is not None
     assert allocation.permissions.keys() == {PEER.host}
-    assert all(isinstance(action, Answer | RelayData | Ask) for action in actions)
+    assert all(isinstance(action, Respond | RelayData | Ask | Refused) for action in actions)
     assert all(
         isinstance(action.question, FindCredential) for action in actions if isinstance(action, Ask)
     )
@@ -208,7 +215,7 @@ class Server(RuleBasedStateMachine):
         client = self.clients[index]
         data = self.encoded(client, method, lie, attributes)
         self.sent.append((client, data))
-        waits = client.five_tuple in self.world.server._task_of
+        waits = client.five_tuple in self.world.server._pending._numbers
         allocation = client.allocation
         expires_at = allocation.expires_at if allocation is not None else None
         actions = client.send(data)
@@ -294,13 +301,8 @@ class Server(RuleBasedStateMachine):
 
     @rule(number=channels, data=st.data())
     def send_over_channel(self, number: int, data: st.DataObject) -> None:
-        client = self.drawn(data)
-        for action in client.channel_data(number, b"channelled"):
-            if isinstance(action, RelayData):
-                channel = action.allocation.channel(number, self.world.now)
-                assert channel is not None
-                assert (action.peer, action.data) == (channel.peer, b"channelled")
-                assert action.allocation is client.allocation
+        actions = self.drawn(data).channel_data(number, b"channelled")
+        assert not any(isinstance(action, RelayData) for action in actions)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -308,7 +310,7 @@ class Server(RuleBasedStateMachine):
         client, request = data.draw(st.sampled_from(self.sent[-10:]))
         before = len(self.world.server.allocations)
         client.send(request)
-        if client.five_tuple not in self.world.server._task_of:
+        if client.five_tuple not in self.world.server._pending._numbers:
             assert len(self.world.server.allocations) <= before + 1
 
     @rule(index=clients, garbage=st.binary(max_size=40))
@@ -386,6 +388,7 @@ class Server(RuleBasedStateMachine):
             assert allocation.live_permissions(now) <= SETTINGS.max_permissions
             live = [each for each in allocation.channels.values() if now < each.expires_at]
             assert len({channel.peer for channel in live}) == len(live)
+            assert len(live) <= SETTINGS.max_permissions
             for channel in live:
                 assert allocation.channel_to(channel.peer, now) is channel
             family = allocation.relay.advertised.family
@@ -401,14 +404,23 @@ class Server(RuleBasedStateMachine):
             1 + len(allocation.permissions) + len(allocation.channels)
             for allocation in server.allocations
         )
-        assert len(server.deadlines) == things + len(server.reservations)
+        questions = len(server._pending)
+        assert len(server.deadlines) == things + len(server.reservations) + questions
 
     @invariant()
     def every_waiting_request_has_a_question_before_it(self) -> None:
         server = self.world.server
-        assert server._waiting.keys() <= server._task_of.keys()
-        assert sorted(server._task_of.values()) == sorted(server._tasks)
-        assert server._tasks.keys() <= self.world.open.keys()
+        pending = server._pending
+        assert server._waiting.keys() <= pending._numbers.keys()
+        assert sorted(pending._numbers.values()) == sorted(pending._tasks)
+        assert pending._tasks.keys() <= self.world.open.keys()
+
+    @invariant()
+    def lookups_are_counted(self) -> None:
+        pending = self.world.server._pending
+        assert pending._lookups.total() == pending._total_lookups
+        assert pending._total_lookups == sum(task.is_lookup for task in pending._tasks.values())
+        assert max(pending._lookups.values(), default=0) <= SETTINGS.max_lookups_per_client
 
     def teardown(self) -> None:
         for client in self.clients:
@@ -432,9 +444,6 @@ def test_data_passes_byte_for_byte_or_not_at_all(data: bytes, peer: TransportAdd
     _, alice = busy()
     sent = [action for action in alice.indicate(peer, data) if isinstance(action, RelayData)]
     assert [action.data for action in sent] == [data] * (peer.host == PEER.host)
-    (action,) = alice.channel_data(0x4000, data)
-    assert isinstance(action, RelayData)
-    assert action.data == data
 
 
 @quick

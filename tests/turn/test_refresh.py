@@ -15,8 +15,8 @@ from tornado_webrtc.stun.message import Method
 from tornado_webrtc.turn.action import (
     AllocationDeleted,
     AllocationRefreshed,
-    Answer,
     RemoveAllocation,
+    Respond,
     SetExpiry,
     Unpermit,
 )
@@ -56,7 +56,7 @@ def test_actions_in_order() -> None:
     actions = alice.send(alice.message(Method.REFRESH))
     (response,) = alice.take()
     assert actions == [
-        Answer(alice.five_tuple, response),
+        Respond(alice.five_tuple, response),
         SetExpiry(allocation),
         AllocationRefreshed(allocation),
     ]

@@ -128,45 +128,15 @@ def test_unknown_attribute_that_need_not() -> None:
 
 @pytest.mark.parametrize("transport", ["tcp", "tls", "udp", "dtls"])
 @pytest.mark.parametrize("data", [b"", b"x", b"1234", bytes(60000)])
-def test_channel_data_reaches_its_peer(transport: str, data: bytes) -> None:
+def test_channel_data_is_the_relay_tables(transport: str, data: bytes) -> None:
+    """What still comes here has no live allocation there."""
     alice = permitted(transport)
-    assert alice.channel_data(0x4000, data) == [RelayData(alice.allocation, PEER, data)]  # type: ignore[arg-type]
+    frame = channeldata.encode(0x4000, data, pad=alice.five_tuple.is_stream)
+    assert_dropped(alice, frame, "channel-data-without-allocation")
 
 
 @pytest.mark.parametrize(
     "frame", [b"", b"\x40", b"\x40\0\0", b"\x40\0\0\x04abc", b"\x80\0\0\0", b"GET / HTTP/1.1\r\n"]
 )
-def test_malformed_channel_data(frame: bytes) -> None:
+def test_neither_stun_nor_channel_data(frame: bytes) -> None:
     assert_dropped(permitted("tcp"), frame, "malformed")
-
-
-def test_unbound_channel() -> None:
-    alice = permitted("tcp")
-    frame = channeldata.encode(0x4001, b"x", pad=True)
-    assert_dropped(alice, frame, "unbound-channel")
-
-
-def test_channel_without_allocation() -> None:
-    alice = permitted("tcp")
-    other = alice.world.client("alice", port=40001)
-    assert_dropped(other, channeldata.encode(0x4000, b"x", pad=True), "unbound-channel")
-
-
-def test_channel_needs_a_permission_beside() -> None:
-    alice = permitted("tcp")
-    alice.world.wait(300)
-    alice.world.expire()
-    frame = channeldata.encode(0x4000, b"x", pad=True)
-    assert_dropped(alice, frame, "no-permission")
-
-
-def test_channel_ends_with_its_time() -> None:
-    alice = permitted("tcp")
-    alice.refresh(3600)
-    alice.world.wait(400)
-    alice.permit(PEER)
-    alice.world.wait(199.9)
-    assert len(alice.channel_data(0x4000, b"x")) == 1
-    alice.world.wait(0.1)
-    frame = channeldata.encode(0x4000, b"x", pad=True)
-    assert_dropped(alice, frame, "unbound-channel")

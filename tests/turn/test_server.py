@@ -2,23 +2,37 @@
 
 import pytest
 
-from tests.turn.client import OTHER_PEER, PEER, REALM_NAME, UDP, Client, code, peers
+from tests.turn.client import (
+    OTHER_PEER,
+    PEER,
+    PEER_IPV6,
+    REALM_NAME,
+    UDP,
+    code,
+    codes,
+    peers,
+)
 from tests.turn.world import World
+from tornado_webrtc.stun.address import IPV4, IPV6, TransportAddress
 from tornado_webrtc.stun.attribute import (
     CHANGE_REQUEST,
     CHANNEL_NUMBER,
     DATA,
     EVEN_PORT,
     FINGERPRINT,
+    ICMP,
     LIFETIME,
     NONCE,
     PRIORITY,
+    REQUESTED_ADDRESS_FAMILY,
     UNKNOWN_ATTRIBUTES,
     XOR_MAPPED_ADDRESS,
+    XOR_PEER_ADDRESS,
     ChangeRequest,
 )
 from tornado_webrtc.stun.integrity import append_fingerprint
-from tornado_webrtc.stun.message import MessageClass, Method, encode
+from tornado_webrtc.stun.message import MessageClass, Method, decode, encode
+from tornado_webrtc.stun.value import Icmp
 from tornado_webrtc.turn.action import (
     AllocationDeleted,
     CloseRelay,
@@ -27,19 +41,13 @@ from tornado_webrtc.turn.action import (
     MayRelayTo,
     OpenRelay,
     Question,
-    RelayData,
     RemoveAllocation,
+    Respond,
     Unpermit,
+    Withdraw,
 )
 from tornado_webrtc.turn.quota import AllocationLimits
-from tornado_webrtc.turn.server import MAX_WAITING_REQUESTS
 from tornado_webrtc.turn.settings import TurnSettings
-
-
-def codes(client: Client) -> list[int]:
-    """Take the responses since the last look, as their codes."""
-    return [code(response) for response in client.responses()]
-
 
 # --- Binding ----------------------------------------------------------------------
 
@@ -138,136 +146,33 @@ def test_malformed_messages_are_dropped() -> None:
     assert world.server.counters == {"dropped-malformed": 4}
 
 
-# --- questions ----------------------------------------------------------------------
+# --- what a datagram met -----------------------------------------------------------
 
 
-def test_questions_of_several_five_tuples_are_open_at_a_time() -> None:
-    world = World()
-    clients = [world.client(name, port=port) for port, name in enumerate(["alice", "bob", "?"])]
-    world.held = {FindCredential}
-    for client in clients:
-        client.send(client.message(Method.ALLOCATE, UDP))
-    numbers = list(world.open)
-    world.held.clear()
-    for number in reversed(numbers):
-        world.answer(number, world.answer_to(world.open[number]))
-    assert [codes(client) for client in clients] == [[0], [0], [401]]
-    assert len(world.server.allocations) == 2
-
-
-def test_time_passes_while_a_question_is_open() -> None:
-    world = World()
-    world.users["alice"].expires_at = world.wall + 5
-    alice, bob = world.client(), world.client("bob", port=40001)
-    world.held = {FindCredential, OpenRelay}
-    alice.send(alice.message(Method.ALLOCATE, UDP))
-    bob.send(bob.message(Method.ALLOCATE, UDP))
-    world.wait(5)
-    world.answer_open()
-    assert codes(alice) == [401], "expired in the meantime"
-    world.answer_open()
-    world.wait(5)
-    world.answer_open()
-    allocation = bob.allocation
-    assert allocation is not None
-    assert (allocation.created_at, allocation.expires_at) == (1010, 1610)
-
-
-def test_requests_of_a_five_tuple_are_handled_in_order() -> None:
-    world = World()
+@pytest.mark.parametrize(
+    ("peer", "icmp_type", "told"),
+    [(PEER, 3, True), (PEER, 11, True), (PEER, 5, False), (PEER, 1, False)]
+    + [(PEER_IPV6, number, True) for number in (1, 2, 3)]
+    + [(PEER_IPV6, number, False) for number in (4, 11, 128)],
+)
+def test_icmp_is_told_to_the_client(peer: TransportAddress, icmp_type: int, told: bool) -> None:
+    world = World(TurnSettings(realm=REALM_NAME, families=(IPV4, IPV6)))
     alice = world.client()
-    world.held = {FindCredential, MayAllocate, OpenRelay, MayRelayTo}
-    requests = [
-        alice.message(Method.ALLOCATE, UDP),
-        alice.message(Method.CREATE_PERMISSION, *peers(PEER)),
-        alice.message(Method.CHANNEL_BIND, (CHANNEL_NUMBER, 0x4000), *peers(OTHER_PEER)),
-        alice.message(Method.REFRESH, (LIFETIME, 0)),
-        alice.message(Method.REFRESH),
-    ]
-    for request in requests:
-        alice.send(request)
-    assert [type(question) for question in world.open.values()] == [FindCredential]
-    while world.open:
-        assert len(world.open) == 1
-        world.answer_open()
-    responses = alice.responses()
-    assert [response.transaction_id for response in responses] == [r[8:20] for r in requests]
-    assert [code(response) for response in responses] == [0, 0, 0, 0, 437]
-    assert world.leftovers() == {}
-
-
-def test_rejected_request_lets_the_next_one_in() -> None:
-    world = World()
-    alice, stranger = world.client(), world.client("mallory")
-    world.held = {FindCredential}
-    stranger.send(stranger.message(Method.ALLOCATE, UDP))
-    alice.send(alice.message(Method.ALLOCATE, UDP))
-    alice.send(alice.unsigned(Method.REFRESH))
-    world.answer_all()
-    assert codes(alice) == [401, 0, 401]
-
-
-def test_retransmissions_of_waiting_requests_are_dropped() -> None:
-    world = World()
-    alice = world.client()
-    world.held = {OpenRelay}
-    first, second = alice.message(Method.ALLOCATE, UDP), alice.message(Method.REFRESH)
-    for request in (first, first, second, first, second):
-        alice.send(request)
-    assert world.server.counters["dropped-retransmission"] == 3
-    world.answer_all()
-    assert codes(alice) == [0, 0]
-    assert len(world.relays) == 1
-
-
-def test_no_more_than_a_few_requests_wait() -> None:
-    world = World()
-    alice = world.client()
-    world.held = {FindCredential}
-    alice.send(alice.message(Method.ALLOCATE, UDP))
-    for _ in range(MAX_WAITING_REQUESTS + 5):
-        alice.send(alice.message(Method.REFRESH))
-    assert world.server.counters["dropped-too-many-waiting"] == 5
-    world.answer_all()
-    assert codes(alice) == [0] * (1 + MAX_WAITING_REQUESTS)
-    world.let_all_expire()
-    assert world.leftovers() == {}
-
-
-def test_data_does_not_wait_behind_a_question() -> None:
-    world = World()
-    alice = world.client()
-    allocation = alice.allocated()
-    alice.permit(PEER)
-    world.held = {MayRelayTo}
-    alice.send(alice.message(Method.CREATE_PERMISSION, *peers(OTHER_PEER)))
-    assert alice.indicate(PEER, b"x") == [RelayData(allocation, PEER, b"x")]
-    world.answer_all()
-
-
-def test_answer_to_a_question_that_nobody_asked_is_ignored() -> None:
-    world = World()
-    assert world.answer(7, True) == []
-    assert world.answer(7, None) == []
-
-
-def test_answer_that_comes_twice_counts_once() -> None:
-    world = World()
-    alice = world.client()
-    world.held = {OpenRelay}
-    alice.send(alice.message(Method.ALLOCATE, UDP, (EVEN_PORT, True)))
-    (number,) = world.open
-    question = world.open[number]
-    assert isinstance(question, OpenRelay)
-    first, second = world.open_relay(question), world.open_relay(question)
-    world.answer(number, first)
-    assert second is not None
-    assert second.reserved is not None
-    assert world.answer(number, second) == [
-        CloseRelay(second.relay),
-        CloseRelay(second.reserved),
-    ]
-    assert codes(alice) == [0]
+    allocation = alice.allocated((REQUESTED_ADDRESS_FAMILY, peer.family))
+    error = Icmp(icmp_type, 4, 1280)
+    actions = world.server.unreachable(allocation, peer, error)
+    if not told:
+        assert actions == []
+        return
+    (action,) = actions
+    assert isinstance(action, Respond)
+    assert action.five_tuple == alice.five_tuple
+    indication = decode(action.data)
+    assert indication.message_class is MessageClass.INDICATION
+    assert indication.method == Method.DATA
+    assert indication.get(XOR_PEER_ADDRESS) == peer
+    assert indication.get(ICMP) == error
+    assert not indication.has(DATA)
 
 
 # --- the end of a stream --------------------------------------------------------------
@@ -305,7 +210,8 @@ def test_disconnect_while_an_allocate_waits(held: type[Question]) -> None:
     world.held = {held}
     alice.send(alice.message(Method.ALLOCATE, UDP))
     alice.send(alice.message(Method.REFRESH))
-    assert alice.disconnect() == []
+    (number,) = world.open
+    assert alice.disconnect() == [Withdraw(number)]
     assert len(world.server.quotas) == 0
     world.answer_all()
     assert codes(alice) == []
@@ -432,7 +338,7 @@ def test_call_from_challenge_to_end() -> None:
     assert theirs is not None
     assert code(alice.bind(0x4000, theirs.relay.advertised)) == 0
     assert code(bob.permit(mine.relay.advertised)) == 0
-    assert alice.channel_data(0x4000, b"ping")
+    assert alice.indicate(theirs.relay.advertised, b"ping")
     assert bob.indicate(mine.relay.advertised, b"pong")
     assert code(alice.refresh(0)) == 0
     assert bob.indicate(mine.relay.advertised, b"still there?") == []

@@ -27,7 +27,6 @@ from tornado_webrtc.stun.message import MessageClass, Method, decode
 from tornado_webrtc.turn.action import (
     Action,
     AddAllocation,
-    Answer,
     Ask,
     BindChannel,
     CloseRelay,
@@ -41,8 +40,10 @@ from tornado_webrtc.turn.action import (
     Question,
     RelayData,
     RemoveAllocation,
+    Respond,
     SetExpiry,
     Unpermit,
+    Withdraw,
 )
 from tornado_webrtc.turn.allocation import Relay
 from tornado_webrtc.turn.nonce import NonceSource
@@ -88,6 +89,7 @@ class World:
         held: Questions of these kinds stay open.
         open: Open questions by number.
         asked: Every question ever asked.
+        withdrawn: Numbers of questions whose answers nobody waits for.
         may_allocate: The answer to `MayAllocate`.
         may_relay_to: The answer to `MayRelayTo`, by peer.
         free_relays: How many sockets can still be opened.
@@ -128,6 +130,7 @@ class World:
         self.held: set[type[Question]] = set()
         self.open: dict[int, Question] = {}
         self.asked: list[Question] = []
+        self.withdrawn: set[int] = set()
         self.may_allocate = True
         self.may_relay_to: Callable[[TransportAddress], bool] = lambda _: True
         self.free_relays = 1000
@@ -238,7 +241,6 @@ class World:
             action = pending.popleft()
             performed.append(action)
             if isinstance(action, Ask):
-                assert not pending, "a question is the last thing"
                 pending += self._ask(action)
             elif (carry_out := _PERFORMERS.get(type(action))) is not None:
                 carry_out(self, action)
@@ -254,7 +256,7 @@ class World:
         answer = self.answer_to(ask.question)
         return self.server.answer(ask.number, answer, self.now, self.wall)
 
-    def _answer(self, action: Answer) -> None:
+    def _answer(self, action: Respond) -> None:
         response = decode(action.data)
         had_fingerprint = self._received[action.five_tuple, response.transaction_id]
         assert response.has(FINGERPRINT) == had_fingerprint
@@ -280,6 +282,10 @@ class World:
         for allocation_id, ip in list(self._permitted):
             if allocation_id == action.allocation.id:
                 del self._permitted[allocation_id, ip]
+
+    def _withdraw(self, action: Withdraw) -> None:
+        # It stays open: the answer may be on its way.
+        self.withdrawn.add(action.number)
 
     def _close_relay(self, action: CloseRelay) -> None:
         self._close(action.relay)
@@ -336,9 +342,11 @@ class World:
             "reservations": server.reservations,
             "quotas": len(server.quotas),
             "deadlines": len(server.deadlines),
-            "tasks": server._tasks,
+            "tasks": server._pending._tasks,
             "waiting": server._waiting,
-            "task of five-tuples": server._task_of,
+            "task of five-tuples": server._pending._numbers,
+            "look-ups": server._pending._lookups,
+            "number of look-ups": server._pending._total_lookups,
             "open sockets": self.relays,
             "open questions": self.open,
             "permissions": self._permitted,
@@ -347,7 +355,7 @@ class World:
 
 
 _PERFORMERS: dict[type[Action], Callable[[World, Any], None]] = {
-    Answer: World._answer,
+    Respond: World._answer,
     AddAllocation: World._add,
     RemoveAllocation: World._remove,
     SetExpiry: World._set_expiry,
@@ -356,4 +364,5 @@ _PERFORMERS: dict[type[Action], Callable[[World, Any], None]] = {
     BindChannel: World._bind,
     RelayData: World._relay_data,
     CloseRelay: World._close_relay,
+    Withdraw: World._withdraw,
 }

@@ -4,9 +4,17 @@
 `load` does it in one go. Every problem is reported at once, as a `ConfigError`.
 """
 
-from .address import IPAddress, IPNetwork, PortRange, PublicAddress
+from .address import (
+    IPAddress,
+    IPNetwork,
+    PortRange,
+    PublicAddress,
+    parse_bind_address,
+    parse_host,
+)
 from .draft import Draft, load
 from .model import Admin, Config, General, Plugins, Signaling, Turn
+from .reach import limited_reach
 from .specification import marks
 
 __all__ = [
@@ -21,6 +29,9 @@ __all__ = [
     "PublicAddress",
     "Signaling",
     "Turn",
+    "limited_reach",
     "load",
     "marks",
+    "parse_bind_address",
+    "parse_host",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "IPNetwork",
     "PortRange",
     "PublicAddress",
+    "ice_uri_host",
     "parse_bind_address",
     "parse_host",
     "parse_ice_uri",
@@ -35,7 +36,7 @@ MAX_HOST_LENGTH = 253  # RFC 1035 section 2.3.4, without the root's empty label
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _AUTHORITY = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>.*))?")
 _PORT = re.compile(r"[0-9]{1,5}")
-_PORT_RANGE = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})")
+_PORT_RANGE = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?")
 _ORIGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<wildcard>\*\.)?(?P<rest>[^/?#]+)")
 _ICE_URI = re.compile(r"(?P<scheme>stuns?|turns?):(?P<rest>[^/?#]+)(?P<query>\?.*)?", re.IGNORECASE)
 _ICE_TRANSPORTS = ("?transport=udp", "?transport=tcp")
@@ -47,6 +48,7 @@ _ICE = (
     "turns:HOST[:PORT][?transport=udp|tcp], IPv6 addresses in brackets, without //"
 )
 _ORIGIN_FORM = "* or SCHEME://HOST[:PORT] such as https://example.org or https://*.example.org"
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3
 _PUBLIC = "an IP address, a host name, or PUBLIC/PRIVATE such as 203.0.113.5/10.0.0.5"
 
 
@@ -195,7 +197,7 @@ def parse_ice_uri(text: str) -> str:
 
 
 def parse_port_range(text: str) -> PortRange:
-    """Parse ``FIRST-LAST``.
+    """Parse ``FIRST-LAST``, or a single port.
 
     Args:
         text: What was written.
@@ -207,9 +209,11 @@ def parse_port_range(text: str) -> PortRange:
         ValueError: If it has another form, begins below 1024, ends above 65535 or runs backwards.
     """
     match = _PORT_RANGE.fullmatch(text)
-    ports = PortRange(int(match[1]), int(match[2])) if match else PortRange(0, 0)
+    ports = PortRange(int(match[1]), int(match[2] or match[1])) if match else PortRange(0, 0)
     if not MIN_RELAY_PORT <= ports.first <= ports.last <= MAX_PORT:
-        raise ValueError(f"FIRST-LAST such as 49152-65535, from {MIN_RELAY_PORT} to {MAX_PORT}")
+        raise ValueError(
+            f"FIRST-LAST such as 49152-65535, or a single port, from {MIN_RELAY_PORT} to {MAX_PORT}"
+        )
     return ports
 
 
@@ -223,8 +227,8 @@ def parse_public_address(text: str) -> PublicAddress:
         The parts.
 
     Raises:
-        ValueError: If a part is wrong, the families differ, or nobody could ever
-            reach the public address.
+        ValueError: If a part is wrong, the families differ, or no machine can ever
+            have such an address.
     """
     public_text, slash, private_text = (part.strip() for part in text.partition("/"))
     private = _ip(private_text)
@@ -237,9 +241,26 @@ def parse_public_address(text: str) -> PublicAddress:
     public = _ip(host)
     if public and private and public.version != private.version:
         raise ValueError(f"{_PUBLIC}, both of one family")
-    if public and (public.is_unspecified or public.is_multicast):
-        raise ValueError(f"{_PUBLIC}, and something that a client can send to")
+    if any(address and _is_nobodys(address) for address in (public, private)):
+        raise ValueError(f"{_PUBLIC}; no machine can have this address")
     return PublicAddress(public or host, private)
+
+
+def ice_uri_host(uri: str) -> str:
+    """Return the host of a URI that `parse_ice_uri` gave, without brackets."""
+    place = uri.partition(":")[2].partition("?")[0]
+    if place.startswith("["):
+        return place[1:].partition("]")[0]
+    return place.partition(":")[0]
+
+
+def _is_nobodys(address: IPAddress) -> bool:
+    """Tell whether an address can never be that of one machine on a network."""
+    if address.is_multicast or address.is_unspecified:
+        return True
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped is not None
+    return address.is_reserved or address in _THIS_NETWORK
 
 
 def _ip(text: str) -> IPAddress | None:

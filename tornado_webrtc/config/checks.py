@@ -171,8 +171,8 @@ def optional_port(value: Value) -> int | None:
 
 
 def port_range(value: Value) -> PortRange:
-    """``port_range``: FIRST-LAST."""
-    return _parsed(one(value, "FIRST-LAST such as 49152-65535"), parse_port_range)
+    """``port_range``: FIRST-LAST, or a single port."""
+    return _parsed(one(value, "FIRST-LAST such as 49152-65535, or a single port"), parse_port_range)
 
 
 def host(value: Value) -> str:

@@ -125,6 +125,7 @@ class Draft:
             plugins=self.plugins,
             admin=admin,
             plugin_settings=MappingProxyType(self._plugin_settings),
+            places=MappingProxyType(self._source.written()),
             warnings=self._report.warnings(),
         )
 

@@ -114,6 +114,7 @@ class Config:
         plugins: Which plugins run.
         admin: The operator's socket.
         plugin_settings: The settings of each plugin that was asked for, by its name.
+        places: Where each key stands that was written, by its ``section.key``.
         warnings: What is allowed but doubtful, in file order.
     """
 
@@ -124,7 +125,12 @@ class Config:
     plugins: Plugins = field(default_factory=Plugins)
     admin: Admin = field(default_factory=Admin)
     plugin_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
+
+    def where(self, key: str) -> str:
+        """Say where a ``section.key`` was written, or would have to be."""
+        return self.places.get(key, f"{self.path or 'configuration'}, {key}")
 
     def resolve(self, text: str) -> Path:
         """Find a path that was written in the file.

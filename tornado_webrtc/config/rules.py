@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import combinations
 from pathlib import Path
 
 from tornado_webrtc.paths import www_dir
 
-from .address import IPAddress
+from .address import IPAddress, IPNetwork, ice_uri_host
 from .checks import items
 from .location import candidates, file_mode, is_folder
 from .model import Admin, General, Plugins, Signaling, Turn
+from .reach import limited_reach
 from .report import Report
 from .scanner import Key
 from .source import Source
@@ -23,6 +25,15 @@ __all__ = ["Rules"]
 MIN_SECRET_LENGTH = 16
 MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path has 108 bytes, the last one is zero
 _OTHER_USERS = 0o077
+_WITHOUT_EFFECT = ("port_tls", "user_bytes_per_s", "user_bytes_per_day")
+_NO_SECRET = re.compile(r"\[[^\[\]]*\]|[#;]\s.*|[A-Za-z_]\w*\s*=\s*[^=\s].*")
+_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}
+_NEVER_BY_CHANCE = {
+    ip_network("127.0.0.0/8"): "loopback (services of this machine)",
+    ip_network("::1"): "loopback (services of this machine)",
+    ip_network("169.254.0.0/16"): "link-local addresses (metadata of clouds)",
+    ip_network("fe80::/10"): "link-local addresses (neighbours of this machine)",
+}
 _CERT_HINT = (
     "`tornado-webrtc cert make` makes a certificate to try things out with;"
     " leave cert and key empty for plain HTTP, behind a proxy for example."
@@ -82,7 +93,11 @@ class Rules:
             if not is_folder(folder):
                 self.report.problem(key, self._nothing_at(text, "folder"))
         for name in sorted({*plugins.required} & {*plugins.disabled}):
-            self.report.problem(("plugins", "required"), f"{name} is required and disabled")
+            self.report.problem(
+                ("plugins", "required"),
+                f"{name} is required and disabled",
+                "Take it out of one of the two lists.",
+            )
         for name in sorted({*plugins.enabled} & {*plugins.disabled}):
             message = f"{name} is enabled and disabled; it will not run"
             self.report.warn(("plugins", "disabled"), message)
@@ -94,6 +109,8 @@ class Rules:
         self._ports(general, turn)
         self._queue(signaling)
         self._reach(general, turn)
+        self._peers(turn)
+        self._effect(turn)
         self._secrets(turn)
         self._socket(admin)
 
@@ -141,27 +158,39 @@ class Rules:
 
     def _reach(self, general: General, turn: Turn) -> None:
         for address in turn.public_ip:
-            public = address.public
-            self._warn_about_reach(("turn", "public_ip"), str(public), _as_ip(str(public)))
+            self._warn_about_reach(("turn", "public_ip"), str(address.public))
+        for host in dict.fromkeys(map(ice_uri_host, turn.uris)):
+            self._warn_about_reach(("turn", "uris"), host)
         if general.cert and general.domain:
-            self._warn_about_reach(("general", "domain"), general.domain, _as_ip(general.domain))
+            self._warn_about_reach(("general", "domain"), general.domain)
 
-    def _warn_about_reach(self, key: Key, text: str, address: IPAddress | None) -> None:
-        if text == "localhost" or (address and address.is_loopback):
-            self.report.warn(
-                key, f"clients are told to connect to {text}, which leads each client to itself"
-            )
-        elif address and not address.is_global:
-            self.report.warn(
-                key,
-                f"clients are told to connect to {text}, a private or reserved address:"
-                " nobody outside its network can reach it",
-            )
+    def _warn_about_reach(self, key: Key, text: str) -> None:
+        address = ip_address("127.0.0.1") if text == "localhost" else _as_ip(text)
+        if address and (words := limited_reach(address)):
+            self.report.warn(key, f"clients are told to connect to {text}, {words}")
+
+    def _peers(self, turn: Turn) -> None:
+        for network in turn.allow_peers:
+            if opened := _opened_by_chance(network):
+                message = f"{network} is so wide that it also opens {opened}"
+                hint = "Name only the networks in which the peers are."
+                self.report.warn(("turn", "allow_peers"), message, hint)
+
+    def _effect(self, turn: Turn) -> None:
+        without = Turn()
+        for name in _WITHOUT_EFFECT:
+            if getattr(turn, name) != getattr(without, name):
+                self.report.warn(("turn", name), "this key does nothing in this version")
 
     def _secrets(self, turn: Turn) -> None:
-        if any(len(secret) < MIN_SECRET_LENGTH for secret in turn.secret):
-            message = f"a secret of fewer than {MIN_SECRET_LENGTH} characters can be guessed"
-            self.report.warn(("turn", "secret"), message)
+        for name, secrets in (
+            ("secret", turn.secret),
+            ("secret_file", _lines(turn.secret_file)),
+        ):
+            if any(len(secret) < MIN_SECRET_LENGTH for secret in secrets):
+                message = f"a secret of fewer than {MIN_SECRET_LENGTH} characters can be guessed"
+                self.report.warn(("turn", name), message)
+        self._contents(turn.secret_file)
         for name, path in (("secret_file", turn.secret_file), ("users_file", turn.users_file)):
             mode = file_mode(path) if path else 0
             if mode is None:
@@ -169,6 +198,15 @@ class Rules:
             elif mode & _OTHER_USERS:
                 message = f"other users of this machine can use {path} (mode {mode:04o})"
                 self.report.warn(("turn", name), message, f"chmod 600 {path}")
+
+    def _contents(self, secret_file: Path | None) -> None:
+        doubtful = [line for line in _lines(secret_file) if _NO_SECRET.fullmatch(line)]
+        if doubtful:
+            message = (
+                f"{secret_file} holds what looks like configuration or comments;"
+                " each of its lines is taken for a secret"
+            )
+            self.report.warn(("turn", "secret_file"), message)
 
     def _socket(self, admin: Admin) -> None:
         if admin.socket and len(str(admin.socket).encode()) > MAX_SOCKET_PATH_BYTES:
@@ -186,6 +224,27 @@ class Rules:
         first, *second = candidates(text, self.source.path)
         elsewhere = f", nor {second[0]} in the working directory" if second else ""
         return f"there is no {kind} {first}{elsewhere}"
+
+
+def _lines(file: Path | None) -> list[str]:
+    """Return the lines of a file that are not blank; whoever uses it says what is wrong with it."""
+    try:
+        text = file.read_text(encoding="utf-8") if file and file_mode(file) is not None else ""
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _opened_by_chance(network: IPNetwork) -> str:
+    """Say what is in a network that was hardly meant; empty if it is narrow enough."""
+    opened = [
+        words
+        for each, words in _NEVER_BY_CHANCE.items()
+        if each.network_address in network and network.prefixlen < each.prefixlen
+    ]
+    if network.prefixlen < _MIN_PREFIX_LENGTHS[network.version]:
+        opened.append("whatever else this machine has in it")
+    return ", ".join(opened)
 
 
 def _overlap(bind: Iterable[str], other: Sequence[str]) -> bool:

@@ -114,6 +114,10 @@ class Source:
             place.append(f"line {self.places[key]}")
         return ", ".join([*place, *_shown(key)])
 
+    def written(self) -> dict[str, str]:
+        """Say where each key stands that was written, by its ``section.key``."""
+        return {".".join(key): self.where(key) for key in (*self.places, *self.set_by)}
+
     def where_line(self, fault: Fault) -> str:
         """Say where a line stands that cannot be used."""
         return ", ".join([str(self.path), f"line {fault.line}", *_shown(fault.key)])

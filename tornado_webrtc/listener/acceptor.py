@@ -22,6 +22,7 @@ from tornado_webrtc.certificate import CertificateStore
 from tornado_webrtc.listener.arrival import Arrival, Counters, Entrance
 from tornado_webrtc.listener.binding import bind_all
 from tornado_webrtc.listener.stream import PushbackStream, SocketAddress, StreamProtocol
+from tornado_webrtc.repeats import Repeats
 
 __all__ = ["Listener"]
 
@@ -29,7 +30,6 @@ log = logging.getLogger("tornado_webrtc.listener")
 
 _ACCEPTS_PER_WAKE_UP = 64
 _PAUSE_S = 1.0
-_LOG_INTERVAL_S = 60.0
 _RESERVED_DESCRIPTORS = 64
 _MIN_CONNECTIONS = 16
 
@@ -79,7 +79,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: weakref.WeakSet[PushbackStream] = weakref.WeakSet()
         self._pause: asyncio.TimerHandle | None = None
-        self._quiet_until: dict[str, float] = {}
+        self._repeats = Repeats()
 
     @property
     def open_connections(self) -> int:
@@ -214,7 +214,5 @@ class Listener:
         return max(_MIN_CONNECTIONS, soft - _RESERVED_DESCRIPTORS)
 
     def _warn(self, subject: str, message: str, *arguments: object) -> None:
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until.get(subject, now):
-            self._quiet_until[subject] = now + _LOG_INTERVAL_S
+        if self._repeats.add(subject):
             log.warning(message, *arguments)

@@ -16,8 +16,8 @@ __all__ = ["HEADROOM", "TAILROOM", "IndicationWriter"]
 HEADROOM = 48
 """Bytes that a Data indication may need before the data (an IPv6 peer)."""
 
-TAILROOM = 4
-"""Bytes that padding may need behind it."""
+TAILROOM = 3
+"""Bytes that padding may need behind the data."""
 
 _DATA_INDICATION = 0x0017
 _XOR_PEER_ADDRESS, _DATA = XOR_PEER_ADDRESS.code, DATA.code

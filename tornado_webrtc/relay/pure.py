@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tornado.ioloop import IOLoop
 
@@ -129,6 +129,10 @@ class PureTable:
         else:
             own[address] = socket_address(local)
 
+    def receive(self, five_tuple: FiveTuple, frames: Iterable[bytes]) -> None:
+        """See `RelayTable`."""
+        self._relaying.read_stream(five_tuple, frames)
+
     def send(self, slot: Slot, peer: TransportAddress, data: bytes, dont_fragment: bool) -> bool:
         """See `RelayTable`."""
         return self._relaying.send(self._entries[slot], socket_address(peer), data, dont_fragment)
@@ -173,8 +177,12 @@ class PureTable:
         """
         five_tuple = client.five_tuple
         if isinstance(client, SinkClient):
+            streams = self._relaying.streams
+            if streams.get(five_tuple, entry) is not entry:
+                raise ValueError(f"{five_tuple} has an allocation already")
             self._detach(entry)
             entry.write = client.write
+            streams[five_tuple] = entry
         else:
             if (listener := self._listeners.get(five_tuple.server)) is None:
                 raise ValueError(f"no UDP socket listens on {five_tuple.server}")
@@ -188,6 +196,9 @@ class PureTable:
         entry.five_tuple = five_tuple
 
     def _detach(self, entry: Entry) -> None:
+        streams = self._relaying.streams
+        if streams.get(entry.five_tuple) is entry:
+            del streams[entry.five_tuple]
         listener = self._listeners.get(entry.five_tuple.server)
         if listener is not None and listener.clients.get(entry.client) is entry:
             del listener.clients[entry.client]

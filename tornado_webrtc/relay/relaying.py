@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tornado_webrtc.relay.entry import Entry, Listener, Permission, Relay
 from tornado_webrtc.relay.indication import HEADROOM, TAILROOM, IndicationWriter
 from tornado_webrtc.relay.socket import SocketAddress, set_dont_fragment, transport_address
-from tornado_webrtc.relay.table import FROM_PEER, TO_PEER, grant
+from tornado_webrtc.relay.table import FROM_PEER, TO_PEER, datagram_bytes, grant
 from tornado_webrtc.stun.address import FiveTuple
 from tornado_webrtc.stun.channeldata import HEADER_BYTES
 
@@ -24,9 +24,14 @@ _BATCH = 16
 """Datagrams that are taken from one socket before it is the next one's turn."""
 
 _SIZE_MAX = 0xFFFF
+_MOST_DATA = {2: 65507, 4: 65527}
+"""Data of the longest UDP datagram, IPv4 and IPv6, by the length of a socket address."""
+
 _DATAGRAM = HEADROOM
 _DATA = _DATAGRAM + HEADER_BYTES
 _PADDING = bytes(3)
+_CHANNEL_DATA = 0b01
+"""The first two bits of ChannelData, RFC 8656 section 12.4; STUN begins with 0b00."""
 
 _header = struct.Struct("!HH")
 _pack_header = _header.pack_into
@@ -45,6 +50,7 @@ class Relaying:
     Attributes:
         own: The sockets' own addresses, and addresses that stand for those:
             what is sent there through a relay never goes through the network.
+        streams: The allocations of stream clients.
     """
 
     def __init__(
@@ -55,10 +61,11 @@ class Relaying:
         on_trouble: Callable[[Relay], None],
     ) -> None:
         self.own: dict[SocketAddress, Relay | Listener | SocketAddress] = {}
+        self.streams: dict[FiveTuple, Entry] = {}
         self._clock = clock
         self._on_punt = on_punt
         self._on_trouble = on_trouble
-        self._buffer = bytearray(_DATAGRAM + _SIZE_MAX + TAILROOM)
+        self._buffer = bytearray(_DATA + _SIZE_MAX + TAILROOM)
         self._view = memoryview(self._buffer)
         self._room = self._view[_DATAGRAM : _DATAGRAM + _SIZE_MAX]
         self._indications = IndicationWriter(self._buffer, first_transaction_id)
@@ -74,30 +81,37 @@ class Relaying:
         """Take what clients sent: ChannelData to their peers, the rest to `on_punt`."""
         now = self._clock()
         buffer, room, receive = self._buffer, self._room, sock.recvfrom_into
-        clients, forward = listener.clients, self._forward
+        clients, relay_channel_data = listener.clients, self._relay_channel_data
         for _ in range(_BATCH):
             try:
                 size, source = receive(room)
             except OSError:
                 return  # no more of them, or a callback closed it
             entry = clients.get(source)
-            if entry is not None and now < entry.expires_at:
-                # STUN begins with two zero bits: no channel has such a number.
-                number, length = _unpack_header(buffer, _DATAGRAM)
-                channel = entry.channels.get(number)
-                if (
-                    channel is not None
-                    and now < channel.expires_at
-                    and length <= size - HEADER_BYTES
-                ):
-                    relay, permission, peer = channel.relay, channel.permission, channel.peer
-                    forward(entry, relay, permission, peer, _DATA, length, now)
-                    continue
-                if size and buffer[_DATAGRAM] >> 6 == 1:  # ChannelData, RFC 8656 section 12.4
-                    entry.dropped_channel += 1
-                    continue
+            if (
+                entry is not None
+                and now < entry.expires_at
+                and size
+                and buffer[_DATAGRAM] >> 6 == _CHANNEL_DATA
+            ):
+                relay_channel_data(entry, size, now)
+                continue
             five_tuple = FiveTuple("udp", transport_address(source), listener.address)
-            self._on_punt(five_tuple, bytes(room[:size]))
+            self._on_punt(five_tuple, room[:size].tobytes())
+
+    def read_stream(self, five_tuple: FiveTuple, frames: Iterable[bytes]) -> None:
+        """Take what a stream client sent: ChannelData to its peers, the rest to `on_punt`."""
+        now = self._clock()
+        view, streams, relay_channel_data = self._view, self.streams, self._relay_channel_data
+        entry = streams.get(five_tuple)
+        for frame in frames:
+            if entry is not None and now < entry.expires_at and frame[0] >> 6 == _CHANNEL_DATA:
+                size = len(frame)
+                view[_DATAGRAM : _DATAGRAM + size] = frame
+                relay_channel_data(entry, size, now)
+            else:
+                self._on_punt(five_tuple, frame)
+                entry = streams.get(five_tuple)
 
     def read_relay(self, relay: Relay, sock: socket.socket, _events: int) -> None:
         """Take what peers sent to their client."""
@@ -133,6 +147,16 @@ class Relaying:
         self._buffer[_DATA : _DATA + size] = data
         return self._forward(entry, relay, permission, peer, _DATA, size, now, dont_fragment)
 
+    def _relay_channel_data(self, entry: Entry, size: int, now: float) -> None:
+        """Relay the ChannelData in the buffer to the peer that its number is bound to."""
+        number, length = _unpack_header(self._buffer, _DATAGRAM)
+        channel = entry.channels.get(number)
+        if channel is None or now >= channel.expires_at or length > size - HEADER_BYTES:
+            entry.dropped_channel += 1
+            return
+        relay, permission, peer = channel.relay, channel.permission, channel.peer
+        self._forward(entry, relay, permission, peer, _DATA, length, now)
+
     def _forward(
         self,
         entry: Entry,
@@ -148,16 +172,19 @@ class Relaying:
         if now >= permission.expires_at:
             entry.dropped_permission += 1
             return False
-        target = None
+        target: Relay | None = None
         if permission.hairpin or peer in self.own:
-            target = self.find(peer)
-            if target is None and permission.hairpin:
+            found = self.find(peer)
+            if isinstance(found, Listener) or (found is None and permission.hairpin):
                 entry.dropped_own += 1
                 return False
-        if isinstance(target, Listener):
-            entry.dropped_own += 1
-            return False
-        if entry.buckets and not grant(entry.buckets, TO_PEER, size, now):
+            target = found
+            if size > _MOST_DATA[len(peer)]:
+                entry.dropped_send += 1  # as the kernel would have it
+                return False
+        if entry.buckets and not grant(
+            entry.buckets, TO_PEER, datagram_bytes(size, len(peer)), now
+        ):
             entry.dropped_quota += 1
             return False
         if target is not None:
@@ -197,7 +224,9 @@ class Relaying:
         if permission.hairpin and not isinstance(self.find(source), Relay):
             entry.dropped_own += 1
             return
-        if entry.buckets and not grant(entry.buckets, FROM_PEER, size, now):
+        if entry.buckets and not grant(
+            entry.buckets, FROM_PEER, datagram_bytes(size, len(source)), now
+        ):
             entry.dropped_quota += 1
             return
         channel = entry.channels_by_peer.get(source)
@@ -227,7 +256,7 @@ class Relaying:
         # "Over TCP and TLS-over-TCP, the ChannelData message MUST be padded to
         # a multiple of four bytes" (RFC 8656 section 12.5).
         self._buffer[end : end + 3] = _PADDING
-        if write(bytes(self._view[begin : begin + (end - begin + 3 & ~3)])):
+        if write(self._view[begin : begin + (end - begin + 3 & ~3)].tobytes()):
             entry.packets_from_peer += 1
             entry.bytes_from_peer += size
         else:

@@ -8,7 +8,7 @@ clients are sinks that framed bytes are written to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, NewType, Protocol
 
 from tornado_webrtc.relay.socket import RelaySocket
@@ -24,6 +24,7 @@ __all__ = [
     "SinkClient",
     "Slot",
     "UdpClient",
+    "datagram_bytes",
     "grant",
 ]
 
@@ -60,6 +61,9 @@ Client = UdpClient | SinkClient
 class Bucket:
     """A limit on relayed bytes per second, each direction on its own.
 
+    A datagram counts with its IP and UDP headers (`datagram_bytes`), so that
+    empty ones are limited too: a rate bounds how many there are.
+
     Allocations that share the object share the limit. A datagram passes while
     there is anything left, and what it takes beyond that is owed: so the limit
     holds over time, and no datagram is too large for it.
@@ -90,6 +94,20 @@ class Bucket:
         """Take the bytes of a datagram that passes."""
         if self.rate:
             self._level[direction] -= size
+
+
+_HEADERS = {2: 20 + 8, 4: 40 + 8}
+"""IP and UDP, by the length of a socket address."""
+
+
+def datagram_bytes(size: int, address_length: int) -> int:
+    """Return what data costs: with its IP and UDP headers, 28 bytes (IPv4) or 48 (IPv6).
+
+    Args:
+        size: Bytes of data.
+        address_length: Of the peer's socket address: 2 (IPv4) or 4 (IPv6).
+    """
+    return size + _HEADERS[address_length]
 
 
 def grant(buckets: Sequence[Bucket], direction: int, size: int, now: float) -> bool:
@@ -144,8 +162,8 @@ class RelayTable(Protocol):
     holds, or is no address, raises `ValueError`.
 
     Attributes:
-        on_punt: Called with what a UDP client sent and the table does not
-            relay: STUN, and whatever comes from a five-tuple it does not know.
+        on_punt: Called with what a client sent and the table does not relay:
+            STUN, and whatever comes from a five-tuple it does not know.
         on_icmp: Called with slot, peer, ICMP type and code and the four bytes
             of the ICMP attribute's error data (RFC 8656 section 18.13) when a
             datagram to a permitted peer came back.
@@ -179,8 +197,8 @@ class RelayTable(Protocol):
         """Take an allocation in; the relay sockets are the table's from now on.
 
         Args:
-            client: Who asked for it. A UDP client's five-tuple belongs to a
-                listening socket of this table and to no other slot.
+            client: Who asked for it. Its five-tuple belongs to no other slot, a
+                UDP client's to a listening socket of this table.
             relays: One, or one of each address family.
             expires_at: When nothing is relayed for it any more.
             buckets: All of them have to grant a datagram.
@@ -232,8 +250,19 @@ class RelayTable(Protocol):
             local: The socket's address; None forgets the advertised one.
         """
 
+    def receive(self, five_tuple: FiveTuple, frames: Iterable[bytes]) -> None:
+        """Take what a stream client sent, like datagrams of a UDP client.
+
+        ChannelData goes to the peers that it is for, everything else to `on_punt`.
+
+        Args:
+            five_tuple: The stream's ends, whether there is an allocation or not.
+            frames: Whole STUN and ChannelData messages in order, without padding:
+                as many as came at once, since the clock is read once for all of them.
+        """
+
     def send(self, slot: Slot, peer: TransportAddress, data: bytes, dont_fragment: bool) -> bool:
-        """Relay data of a Send indication, or of a stream's ChannelData, to a peer.
+        """Relay data of a Send indication to a peer.
 
         Returns:
             Whether it went out; if not, a counter says why.

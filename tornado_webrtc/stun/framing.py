@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from enum import Enum, auto
 
 from tornado_webrtc.errors import DecodeError
 from tornado_webrtc.stun import channeldata
-from tornado_webrtc.stun.header import COOKIE_BYTES, HEADER_BYTES
+from tornado_webrtc.stun.channeldata import MAX_CHANNEL, MIN_CHANNEL
+from tornado_webrtc.stun.header import COOKIE_BYTES, HEADER_BYTES, MAX_LENGTH
 
-__all__ = ["Framer", "Kind", "classify"]
+__all__ = ["MAX_BYTES", "Framer", "Kind", "classify"]
+
+MAX_BYTES = HEADER_BYTES + MAX_LENGTH
+"""The longest message: a STUN message can be longer than ChannelData."""
 
 _LEAST_BYTES = 4
 _COOKIE_END = 8
+_unpack_from = struct.Struct("!HH").unpack_from
 
 
 class Kind(Enum):
@@ -52,12 +58,19 @@ class Framer:
 
     There "the ChannelData message MUST be padded to a multiple of four bytes"
     (RFC 8656 section 12.5); frames come out without that padding. Between
-    calls it holds less than one message: 65552 bytes at most.
+    calls it holds less than one message.
+
+    Args:
+        max_bytes: What a message may have.
+
+    Attributes:
+        max_bytes: May be changed between calls.
     """
 
-    __slots__ = ("_broken", "_buffer", "_wanted")
+    __slots__ = ("_broken", "_buffer", "_wanted", "max_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
         self._buffer = bytearray()
         self._wanted = _LEAST_BYTES
         self._broken = ""
@@ -69,8 +82,8 @@ class Framer:
             The messages that are complete now, in order.
 
         Raises:
-            DecodeError: If what comes next is neither STUN nor ChannelData.
-                Nothing that follows can be told apart any more: the stream
+            DecodeError: If what comes next is neither STUN nor ChannelData, or
+                it is too long. Nothing that follows can be told apart any more: the stream
                 has to be closed, and every further call raises the same.
         """
         if self._broken:
@@ -89,35 +102,33 @@ class Framer:
 
     def _cut(self, data: bytes) -> list[bytes]:
         frames = []
-        start = 0
-        left = len(data)
-        wanted = _LEAST_BYTES
-        while left >= _LEAST_BYTES:
-            size = _frame_bytes(data, start)
-            wanted = size + -size % 4
-            if left < wanted:
+        start, end = 0, len(data)
+        wanted, max_bytes = _LEAST_BYTES, self.max_bytes
+        while end - start >= _LEAST_BYTES:
+            number, length = _unpack_from(data, start)
+            if MIN_CHANNEL <= number <= MAX_CHANNEL:
+                size = channeldata.HEADER_BYTES + length
+            else:
+                size = _stun_bytes(data, start, number, length)
+            if size > max_bytes:
+                raise DecodeError(f"a message of {size} bytes, the most is {max_bytes}")
+            following = start + (size + 3 & ~3)
+            if following > end:
                 # The cookie is looked at as soon as it can be there.
-                wanted = wanted if left >= _COOKIE_END else _COOKIE_END
+                wanted = following - start if end - start >= _COOKIE_END else _COOKIE_END
                 break
             frames.append(data[start : start + size])
-            start += wanted
-            left -= wanted
-            wanted = _LEAST_BYTES
-        if left:
+            start = following
+        if start < end:
             self._buffer += data[start:]
             self._wanted = wanted
         return frames
 
 
-def _frame_bytes(data: bytes, start: int) -> int:
-    """Return how long a message is, without padding, by its first 4 bytes or more."""
-    kind = _KINDS[data[start]]
-    number = data[start] << 8 | data[start + 1]
-    length = data[start + 2] << 8 | data[start + 3]
-    if kind is Kind.CHANNEL_DATA and number <= channeldata.MAX_CHANNEL:
-        return channeldata.HEADER_BYTES + length
-    if kind is not Kind.STUN or length % 4:
-        raise DecodeError(f"{number:#06x}, length {length}: neither STUN nor ChannelData")
+def _stun_bytes(data: bytes, start: int, first: int, length: int) -> int:
+    """Return how long a STUN message is whose first 4 bytes or more are there."""
+    if _KINDS[data[start]] is not Kind.STUN or length % 4:
+        raise DecodeError(f"{first:#06x}, length {length}: neither STUN nor ChannelData")
     cookie = data[start + 4 : start + _COOKIE_END]
     if cookie != COOKIE_BYTES[: len(cookie)]:
         raise DecodeError(f"magic cookie {cookie.hex()}: not STUN")

@@ -19,7 +19,6 @@ __all__ = [
     "AllocationCreated",
     "AllocationDeleted",
     "AllocationRefreshed",
-    "Answer",
     "Ask",
     "BindChannel",
     "ChannelBound",
@@ -33,10 +32,13 @@ __all__ = [
     "PermissionCreated",
     "Permit",
     "Question",
+    "Refused",
     "RelayData",
     "RemoveAllocation",
+    "Respond",
     "SetExpiry",
     "Unpermit",
+    "Withdraw",
 ]
 
 
@@ -129,8 +131,15 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Send bytes to a client."""
+class Withdraw:
+    """Nobody waits for the answer to this question any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Send a message to a client."""
 
     five_tuple: FiveTuple
     data: bytes = field(repr=False)
@@ -244,9 +253,27 @@ class ChannelBound:
     peer: TransportAddress
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request was refused for a cause that an operator may want to know.
+
+    Attributes:
+        five_tuple: The client.
+        username: Who the client says it is; anybody may say anything.
+        code: The error code.
+        cause: Why, in words that are always the same.
+    """
+
+    five_tuple: FiveTuple
+    username: str
+    code: int
+    cause: str
+
+
 Action: TypeAlias = (
     Ask
-    | Answer
+    | Withdraw
+    | Respond
     | AddAllocation
     | RemoveAllocation
     | SetExpiry
@@ -260,4 +287,5 @@ Action: TypeAlias = (
     | AllocationDeleted
     | PermissionCreated
     | ChannelBound
+    | Refused
 )

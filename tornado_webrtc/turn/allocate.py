@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tornado_webrtc.stun.address import IPV4, IPV6
 from tornado_webrtc.stun.attribute import (
     ADDITIONAL_ADDRESS_FAMILY,
     ADDRESS_ERROR_CODE,
@@ -19,13 +20,14 @@ from tornado_webrtc.stun.attribute import (
 from tornado_webrtc.turn.action import (
     AddAllocation,
     AllocationCreated,
-    Answer,
     CloseRelay,
     MayAllocate,
     OpenedRelay,
     OpenRelay,
+    Respond,
 )
 from tornado_webrtc.turn.allocation import Allocation, Reservation
+from tornado_webrtc.turn.deadline import ReservationEnds
 from tornado_webrtc.turn.request import AttributeValue, RejectionError, Request, Steps
 
 if TYPE_CHECKING:
@@ -36,13 +38,12 @@ __all__ = ["allocate", "close_unused"]
 UDP = 17
 """The only transport that can be relayed, by its protocol number."""
 
-IPV4, IPV6 = 1, 2
-
 
 def allocate(server: TurnServer, request: Request) -> Steps:
     """Make an allocation; every check comes before anything is taken (RFC 8656 section 7.2)."""
-    existing = server.allocations.get(request.five_tuple, request.now)
+    existing = server.allocations.get_live(request.five_tuple, request.now)
     yield from server.authenticator.authenticate(request, existing)
+    existing = server.allocations.get_live(request.five_tuple, request.now)
     if existing is not None:
         _refuse_or_repeat(request, existing)
         return
@@ -60,13 +61,14 @@ def allocate(server: TurnServer, request: Request) -> Steps:
             taken += 1
         if not (yield MayAllocate(request.username, request.user, request.five_tuple)):
             raise RejectionError(403)
+        user = request.user
         if token is not None:
-            opened = _redeem(server, request, token)
+            opened, user = _redeem(server, request, token)
         else:
             opened = yield OpenRelay(family, even is not None, even or False, request.five_tuple)
         if opened is None:
-            raise RejectionError(508)
-        _create(server, request, opened, lifetime)
+            raise RejectionError(508)  # whoever was asked for a port says why
+        _create(server, request, user, opened, lifetime)
         created = True
     finally:
         if not created:
@@ -79,7 +81,7 @@ def _refuse_or_repeat(request: Request, existing: Allocation) -> None:
     known = (existing.transaction_id, existing.username)
     if (request.message.transaction_id, request.username) != known:
         raise RejectionError(437)
-    request.actions.append(Answer(request.five_tuple, existing.response))
+    request.actions.append(Respond(request.five_tuple, existing.response))
 
 
 def _check_transport(request: Request) -> None:
@@ -105,7 +107,7 @@ def _check_families(server: TurnServer, request: Request) -> int:
     requested = request.message.get(REQUESTED_ADDRESS_FAMILY)
     additional = request.message.get(ADDITIONAL_ADDRESS_FAMILY)
     if additional is not None and (
-        requested is not None or additional != IPV6 or request.message.has(EVEN_PORT)
+        requested is not None or additional != IPV6 or request.message.get(EVEN_PORT)
     ):
         raise RejectionError(400)
     family = IPV4 if requested is None else requested
@@ -122,18 +124,22 @@ def _slots(server: TurnServer, request: Request, token: bytes | None, *, reserve
 
 def _take_quota(server: TurnServer, request: Request) -> None:
     """Step 9: "the server … MAY … reject … with a 486 (Allocation Quota Reached) error"."""
-    if server.quotas.take(request.user, request.five_tuple.client.host) is not None:
-        raise RejectionError(486)
+    limit = server.quotas.take(request.user, request.five_tuple.client.host)
+    if limit is not None:
+        raise RejectionError(486, cause=f"{limit} is reached")
 
 
-def _redeem(server: TurnServer, request: Request, token: bytes) -> OpenedRelay | None:
-    """Step 5: the port that an earlier request reserved; None if it is not there any more."""
+def _redeem(server: TurnServer, request: Request, token: bytes) -> tuple[OpenedRelay | None, str]:
+    """Step 5: the port that an earlier request reserved, and for whose quota it counts.
+
+    None if it is not there any more.
+    """
     reservation = _reservation(server, request, token)
     if reservation is None:
-        return None
+        return None, request.user
     del server.reservations[token]
-    server.deadlines.cancel(("reservation", token))
-    return OpenedRelay(reservation.relay)
+    server.deadlines.cancel(ReservationEnds(token))
+    return OpenedRelay(reservation.relay), reservation.user
 
 
 def _reservation(server: TurnServer, request: Request, token: bytes) -> Reservation | None:
@@ -145,13 +151,15 @@ def _reservation(server: TurnServer, request: Request, token: bytes) -> Reservat
     return reservation
 
 
-def _create(server: TurnServer, request: Request, opened: OpenedRelay, lifetime: int) -> None:
+def _create(
+    server: TurnServer, request: Request, user: str, opened: OpenedRelay, lifetime: int
+) -> None:
     """Make the allocation and answer."""
     allocation = Allocation(
         id=server.next_id(),
         five_tuple=request.five_tuple,
         username=request.username,
-        user=request.user,
+        user=user,
         key=request.key or b"",
         relay=opened.relay,
         created_at=request.now,
@@ -166,12 +174,13 @@ def _create(server: TurnServer, request: Request, opened: OpenedRelay, lifetime:
     if opened.reserved is not None:
         attributes.append((RESERVATION_TOKEN, server.reserve(opened.reserved, request)))
     if request.message.has(ADDITIONAL_ADDRESS_FAMILY):
-        attributes.append((ADDRESS_ERROR_CODE, AddressErrorCode(IPV6, 440, "")))
+        code = 508 if IPV6 in server.settings.families else 440
+        attributes.append((ADDRESS_ERROR_CODE, AddressErrorCode(IPV6, code, "")))
     allocation.response = request.success(attributes)
     server.add(allocation)
     request.actions += [
         AddAllocation(allocation),
-        Answer(request.five_tuple, allocation.response),
+        Respond(request.five_tuple, allocation.response),
         AllocationCreated(allocation),
     ]
 

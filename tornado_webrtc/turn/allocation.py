@@ -146,12 +146,12 @@ class AllocationTable:
     def __iter__(self) -> Iterator[Allocation]:
         return iter(tuple(self._by_five_tuple.values()))
 
-    def get(self, five_tuple: FiveTuple, now: float) -> Allocation | None:
+    def get_live(self, five_tuple: FiveTuple, now: float) -> Allocation | None:
         """The live allocation of a five-tuple."""
         allocation = self._by_five_tuple.get(five_tuple)
         return allocation if allocation is not None and now < allocation.expires_at else None
 
-    def find(self, five_tuple: FiveTuple) -> Allocation | None:
+    def get(self, five_tuple: FiveTuple) -> Allocation | None:
         """The allocation of a five-tuple, live or not."""
         return self._by_five_tuple.get(five_tuple)
 

@@ -44,6 +44,9 @@ UNDERSTOOD = frozenset(
 )
 """What a request may contain of attributes that have to be understood."""
 
+MAX_LISTED_ATTRIBUTES = 16
+"""An answer to whom nobody knows must not be large, however many attributes it is about."""
+
 NOBODY_KEY = bytes(16)
 """Verified against for names that nobody knows, so that both cases cost the same."""
 
@@ -52,7 +55,13 @@ def reject_unknown_attributes(request: Request) -> None:
     """Refuse attributes that must be understood and are not (RFC 8489 section 6.3.1)."""
     unknown = request.message.unknown_comprehension_required(UNDERSTOOD)
     if unknown:
-        raise RejectionError(420, [(UNKNOWN_ATTRIBUTES, unknown)])
+        raise RejectionError(420, [(UNKNOWN_ATTRIBUTES, unknown[:MAX_LISTED_ATTRIBUTES])])
+
+
+def _found_in(allocation: Allocation | None, username: str) -> FoundCredential | None:
+    if allocation is None or allocation.username != username:
+        return None
+    return FoundCredential((allocation.key,), allocation.user)
 
 
 def _refuse_other_users(request: Request, allocation: Allocation | None) -> None:
@@ -81,17 +90,16 @@ class Authenticator:
         A live allocation keeps its key: requests under its name need no look-up,
         and go on working when the name has expired.
         """
-        username = self._check_form(request)
-        found: FoundCredential | None
-        if allocation is not None and allocation.username == username:
-            found = FoundCredential((allocation.key,), allocation.user)
-        else:
+        username = request.username = self._check_form(request)
+        found = _found_in(allocation, username)
+        self._check_nonce(request, found)
+        if found is None:
             found = yield FindCredential(username, request.five_tuple)
         keys = found.keys if found is not None else (NOBODY_KEY,)
         verified = [key for key in keys if verify_integrity(request.message, key)]
         if found is None or not verified:
-            raise self._challenge(request, 401)
-        request.key, request.username, request.user = verified[0], username, found.user
+            raise self._challenge(request, 401, "unknown user, or wrong password")
+        request.key, request.user = verified[0], found.user
         request.credential_expires_at = found.expires_at
         reject_unknown_attributes(request)
         _refuse_other_users(request, allocation)
@@ -108,18 +116,28 @@ class Authenticator:
             raise RejectionError(400) from None
         if username is None or realm is None or nonce is None:
             raise RejectionError(400)
-        if not self._nonces.check(nonce, request.five_tuple.client.host, request.wall):
-            raise self._challenge(request, 438)
         if realm != self._realm:
             raise self._challenge(request, 401)
         return username
+
+    def _check_nonce(self, request: Request, found: FoundCredential | None) -> None:
+        """Ask for a new nonce; whoever proves to be an allocation's owner is always answered.
+
+        Other answers are rationed by the client's address. Since that can be
+        forged, a stranger could otherwise keep a client from refreshing.
+        """
+        nonce = request.message.get(NONCE) or ""
+        if not self._nonces.check(nonce, request.five_tuple.client.host, request.wall):
+            stale = self._challenge(request, 438)
+            stale.rationed = found is None or not verify_integrity(request.message, found.keys[0])
+            raise stale
 
     def refuse_expired(self, request: Request) -> None:
         """Refuse a credential that has expired, where something new is asked for."""
         expires_at = request.credential_expires_at
         if expires_at is not None and request.wall >= expires_at:
-            raise self._challenge(request, 401)
+            raise self._challenge(request, 401, "the credential has expired")
 
-    def _challenge(self, request: Request, code: int) -> RejectionError:
+    def _challenge(self, request: Request, code: int, cause: str = "") -> RejectionError:
         nonce = self._nonces.make(request.five_tuple.client.host, request.wall)
-        return RejectionError(code, [(REALM, self._realm), (NONCE, nonce)])
+        return RejectionError(code, [(REALM, self._realm), (NONCE, nonce)], cause=cause)

@@ -7,15 +7,65 @@ is made anew, so that a change costs little and memory stays in proportion.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["Deadlines", "Key"]
+if TYPE_CHECKING:
+    from tornado_webrtc.stun.address import FiveTuple
 
-Key = tuple[Any, ...]
-"""What expires: its kind, then which one it is; hashable."""
+__all__ = [
+    "AllocationEnds",
+    "ChannelEnds",
+    "Deadlines",
+    "Due",
+    "PermissionEnds",
+    "QuestionEnds",
+    "ReservationEnds",
+]
 
 MIN_GARBAGE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationEnds:
+    """An allocation was not refreshed."""
+
+    five_tuple: FiveTuple
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionEnds:
+    """An allocation's permission was not refreshed."""
+
+    five_tuple: FiveTuple
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEnds:
+    """An allocation's channel binding was not refreshed."""
+
+    five_tuple: FiveTuple
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationEnds:
+    """A reserved port was not asked for."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionEnds:
+    """A question was not answered."""
+
+    number: int
+
+
+Due: TypeAlias = AllocationEnds | PermissionEnds | ChannelEnds | ReservationEnds | QuestionEnds
+"""What has a deadline."""
 
 
 class Deadlines:
@@ -23,21 +73,21 @@ class Deadlines:
 
     def __init__(self) -> None:
         # A serial number keeps keys from being compared, and equal times in order.
-        self._heap: list[tuple[float, int, Key]] = []
-        self._serials: dict[Key, int] = {}
+        self._heap: list[tuple[float, int, Due]] = []
+        self._serials: dict[Due, int] = {}
         self._last_serial = 0
 
     def __len__(self) -> int:
         return len(self._serials)
 
-    def set(self, key: Key, at: float) -> None:
+    def set(self, key: Due, at: float) -> None:
         """Let a key be due at a moment; an earlier setting of it no longer counts."""
         self._last_serial += 1
         self._serials[key] = self._last_serial
         heappush(self._heap, (at, self._last_serial, key))
         self._tidy()
 
-    def cancel(self, key: Key) -> None:
+    def cancel(self, key: Due) -> None:
         """Let a key never be due; nothing happens if it was not set."""
         if self._serials.pop(key, None) is not None:
             self._tidy()
@@ -48,16 +98,16 @@ class Deadlines:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: float) -> list[Key]:
+    def due(self, now: float) -> list[Due]:
         """Take out the keys whose moment has come, the earliest first."""
-        keys: list[Key] = []
+        keys: list[Due] = []
         while (at := self.next()) is not None and at <= now:
             _, _, key = heappop(self._heap)
             del self._serials[key]
             keys.append(key)
         return keys
 
-    def _is_live(self, entry: tuple[float, int, Key]) -> bool:
+    def _is_live(self, entry: tuple[float, int, Due]) -> bool:
         return self._serials.get(entry[2]) == entry[1]
 
     def _tidy(self) -> None:

@@ -8,14 +8,15 @@ from tornado_webrtc.stun.address import TransportAddress
 from tornado_webrtc.stun.attribute import CHANNEL_NUMBER, XOR_PEER_ADDRESS
 from tornado_webrtc.turn.action import (
     Action,
-    Answer,
     BindChannel,
     ChannelBound,
     MayRelayTo,
     PermissionCreated,
     Permit,
+    Respond,
 )
 from tornado_webrtc.turn.allocation import Allocation, Channel, Permission
+from tornado_webrtc.turn.deadline import ChannelEnds, PermissionEnds
 from tornado_webrtc.turn.request import RejectionError, Request, Steps
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def create_permission(server: TurnServer, request: Request) -> Steps:
     _check_still_there(server, request, allocation)
     for ip in peers:
         request.actions += _install(server, allocation, ip, request.now)
-    request.actions.append(Answer(request.five_tuple, request.success()))
+    request.actions.append(Respond(request.five_tuple, request.success()))
 
 
 def bind_channel(server: TurnServer, request: Request) -> Steps:
@@ -60,20 +61,21 @@ def bind_channel(server: TurnServer, request: Request) -> Steps:
         raise RejectionError(403)
     _check_free(allocation, number, peer, request.now)
     _check_room(server, allocation, {peer.host}, request.now)
+    _check_channel_room(server, allocation, number, request.now)
     expires_at = request.now + server.settings.channel_lifetime_s
     allocation.bind(Channel(number, peer, expires_at))
-    server.deadlines.set(("channel", allocation.five_tuple, number), expires_at)
+    server.deadlines.set(ChannelEnds(allocation.five_tuple, number), expires_at)
     request.actions += _install(server, allocation, peer.host, request.now)
     request.actions += [
         BindChannel(allocation, number, peer, expires_at),
-        Answer(request.five_tuple, request.success()),
+        Respond(request.five_tuple, request.success()),
         ChannelBound(allocation, number, peer),
     ]
 
 
 def _owned_allocation(server: TurnServer, request: Request) -> Generator[Question, Any, Allocation]:
     """Authenticate, and find the allocation that the request is about."""
-    allocation = server.allocations.get(request.five_tuple, request.now)
+    allocation = server.allocations.get_live(request.five_tuple, request.now)
     yield from server.authenticator.authenticate(request, allocation)
     if allocation is None:
         raise RejectionError(437)
@@ -104,7 +106,7 @@ def _ask_about(allocation: Allocation, peer: TransportAddress) -> Steps:
 
 def _check_still_there(server: TurnServer, request: Request, allocation: Allocation) -> None:
     """The allocation may have ended while a question was open."""
-    if server.allocations.get(request.five_tuple, request.now) is not allocation:
+    if server.allocations.get_live(request.five_tuple, request.now) is not allocation:
         raise RejectionError(437)
 
 
@@ -124,12 +126,21 @@ def _check_room(
     limit = server.settings.max_permissions
     new = [ip for ip in ips if allocation.permission(ip, now) is None]
     if limit and new and allocation.live_permissions(now) + len(new) > limit:
-        raise RejectionError(508)
+        raise RejectionError(508, cause="max_permissions is reached")
+
+
+def _check_channel_room(
+    server: TurnServer, allocation: Allocation, number: int, now: float
+) -> None:
+    limit = server.settings.max_permissions
+    is_new = allocation.channel(number, now) is None
+    if limit and is_new and len(allocation.channels) >= limit:
+        raise RejectionError(508, cause="max_permissions is reached")
 
 
 def _install(server: TurnServer, allocation: Allocation, ip: str, now: float) -> list[Action]:
     expires_at = now + server.settings.permission_lifetime_s
     hairpin = server.is_hairpin(ip)
     allocation.permissions[ip] = Permission(expires_at, hairpin)
-    server.deadlines.set(("permission", allocation.five_tuple, ip), expires_at)
+    server.deadlines.set(PermissionEnds(allocation.five_tuple, ip), expires_at)
     return [Permit(allocation, ip, expires_at, hairpin), PermissionCreated(allocation, ip)]

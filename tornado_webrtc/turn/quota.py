@@ -22,6 +22,9 @@ WIDE_FACTOR = 4
 
 MAX_PREFIXES = 65536
 
+Key = tuple[str, str]
+"""A kind of answers, and a prefix."""
+
 
 class Limit(StrEnum):
     """What kept an allocation from being made, by the name of its setting."""
@@ -128,9 +131,15 @@ class ChallengeLimits:
         self._narrow.set_rate(rate)
         self._wide.set_rate(rate * WIDE_FACTOR)
 
-    def take(self, client_ip: str, now: float) -> bool:
-        """Tell whether a client may be answered now, and count it if so."""
-        narrow, wide = client_prefixes(client_ip)
+    def take(self, client_ip: str, now: float, kind: str = "") -> bool:
+        """Tell whether a client may be answered now, and count it if so.
+
+        Args:
+            client_ip: Its address.
+            now: Monotonic seconds.
+            kind: Answers of each kind are counted apart.
+        """
+        narrow, wide = ((kind, prefix) for prefix in client_prefixes(client_ip))
         # Both are asked in any case, so that neither forgets who is being refused.
         if not all([self._narrow.has(narrow, now), self._wide.has(wide, now)]):
             return False
@@ -147,7 +156,7 @@ class _Buckets:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._full_at: OrderedDict[Key, float] = OrderedDict()
         self._interval_s = 0.0
         self._slack_s = 0.0
 
@@ -155,14 +164,14 @@ class _Buckets:
         self._interval_s = 1 / rate if rate else 0.0
         self._slack_s = (max(1.0, rate * BURST_S) - 0.5) * self._interval_s
 
-    def has(self, key: str, now: float) -> bool:
+    def has(self, key: Key, now: float) -> bool:
         full_at = self._full_at.get(key)
         if full_at is None or not self._interval_s:
             return True
         self._full_at.move_to_end(key)
         return full_at - now <= self._slack_s
 
-    def take(self, key: str, now: float) -> None:
+    def take(self, key: Key, now: float) -> None:
         if not self._interval_s:
             return
         self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval_s

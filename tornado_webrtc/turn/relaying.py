@@ -1,7 +1,8 @@
 """Data from a client: Send indications and ChannelData (RFC 8656 sections 11.2 and 12.6).
 
-Nothing here is answered: what may not be relayed is dropped and counted. A UDP
-client's ChannelData does not come this way, the relay table takes it itself.
+Nothing here is answered: what may not be relayed is dropped and counted.
+ChannelData is relayed by the relay table, and only what it has no live
+allocation for comes here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def send_indication(
     server: TurnServer, five_tuple: FiveTuple, message: Message, now: float
 ) -> list[Action]:
     """Relay the DATA of a Send indication to its XOR-PEER-ADDRESS."""
-    allocation = server.allocations.get(five_tuple, now)
+    allocation = server.allocations.get_live(five_tuple, now)
     if allocation is None:
         return server.dropped("send-without-allocation")
     if message.unknown_comprehension_required(UNDERSTOOD):
@@ -43,21 +44,13 @@ def send_indication(
     return [RelayData(allocation, peer, data, message.has(DONT_FRAGMENT))]
 
 
-def channel_data(
-    server: TurnServer, five_tuple: FiveTuple, frame: bytes, now: float
-) -> list[Action]:
-    """Relay a stream client's ChannelData to the peer that its number is bound to."""
+def channel_data(server: TurnServer, frame: bytes) -> list[Action]:
+    """Drop what is no STUN: ChannelData without an allocation, or nothing at all."""
     try:
-        number, data = channeldata.decode(frame)
+        channeldata.decode(frame)
     except DecodeError:
         return server.dropped("malformed")
-    allocation = server.allocations.get(five_tuple, now)
-    channel = allocation.channel(number, now) if allocation is not None else None
-    if allocation is None or channel is None:
-        return server.dropped("unbound-channel")
-    if not _permitted(server, allocation, channel.peer, now):
-        return server.dropped("no-permission")
-    return [RelayData(allocation, channel.peer, data)]
+    return server.dropped("channel-data-without-allocation")
 
 
 def _permitted(

@@ -28,12 +28,22 @@ class RejectionError(Exception):
     Args:
         code: The error code (RFC 8489 section 14.8, RFC 8656 section 19).
         attributes: What the response carries beside it.
+        cause: For the operator: why it had to be, in words that are always the
+            same; empty if a client is refused so in the ordinary course of things.
+
+    Attributes:
+        rationed: Whether a client without a credential is answered only as often
+            as its address may ask.
     """
 
-    def __init__(self, code: int, attributes: Sequence[AttributeValue] = ()) -> None:
+    def __init__(
+        self, code: int, attributes: Sequence[AttributeValue] = (), *, cause: str = ""
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.attributes = tuple(attributes)
+        self.cause = cause
+        self.rationed = True
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +56,7 @@ class Request:
         now: Monotonic seconds.
         wall: Unix seconds.
         key: The key it was authenticated with; the response is protected by it.
-        username: The name that key belongs to.
+        username: The name that key belongs to; without a key, who it claims to be.
         user: The account behind it.
         credential_expires_at: Unix seconds after which nothing new is allocated.
         actions: What is to be done, in order.

@@ -2,40 +2,62 @@
 
     receive(five_tuple, data)   what a client sent: a datagram, or a frame of a stream
     answer(number, …)           what a question of an earlier call came to
+    unreachable(allocation, …)  ICMP's answer to what was relayed
     disconnected(five_tuple)    a stream ended
     expire()                    call it at `next_deadline()`
 
 The requests of one five-tuple are handled strictly in order, also when one has
 to wait for an answer; retransmissions of a waiting request are dropped, since
-its answer will be theirs too.
+its answer will be theirs too. Nothing comes to wait behind a request whose
+sender is not known yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tornado_webrtc.errors import DecodeError
-from tornado_webrtc.stun.address import FiveTuple
-from tornado_webrtc.stun.attribute import XOR_MAPPED_ADDRESS
-from tornado_webrtc.stun.message import Message, MessageClass, Method, decode, is_stun
+from tornado_webrtc.stun.address import IPV4, IPV6, FiveTuple, TransportAddress
+from tornado_webrtc.stun.attribute import ICMP, XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS
+from tornado_webrtc.stun.message import (
+    TRANSACTION_ID_BYTES,
+    Message,
+    MessageClass,
+    Method,
+    decode,
+    encode,
+    is_stun,
+)
+from tornado_webrtc.stun.value import Icmp
 from tornado_webrtc.turn.action import (
     Action,
     AllocationDeleted,
-    Answer,
     Ask,
     CloseRelay,
     OpenedRelay,
+    Question,
+    Refused,
     RemoveAllocation,
+    Respond,
     Unpermit,
+    Withdraw,
 )
 from tornado_webrtc.turn.allocate import allocate, close_unused
 from tornado_webrtc.turn.allocation import Allocation, AllocationTable, Relay, Reservation
 from tornado_webrtc.turn.authentication import Authenticator, reject_unknown_attributes
-from tornado_webrtc.turn.deadline import Deadlines
+from tornado_webrtc.turn.deadline import (
+    AllocationEnds,
+    ChannelEnds,
+    Deadlines,
+    PermissionEnds,
+    QuestionEnds,
+    ReservationEnds,
+)
 from tornado_webrtc.turn.nonce import NonceSource
+from tornado_webrtc.turn.pending import PendingTasks, Task
 from tornado_webrtc.turn.permission import bind_channel, create_permission
 from tornado_webrtc.turn.policy import PeerPolicy, Reason, Verdict
 from tornado_webrtc.turn.quota import AllocationQuotas, ChallengeLimits
@@ -46,16 +68,11 @@ from tornado_webrtc.turn.settings import TurnSettings
 
 __all__ = ["TurnServer"]
 
+MAX_STRANGER_BYTES = 2048
+"""What a client without an allocation has to say is never longer."""
+
 MAX_WAITING_REQUESTS = 16
 """Requests of one five-tuple that wait behind one whose answer is still open."""
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """A request whose steps wait for an answer."""
-
-    request: Request
-    steps: Steps
 
 
 class TurnServer:
@@ -96,10 +113,8 @@ class TurnServer:
         self._challenges = challenges
         self._relay_ips = frozenset(relay_ips)
         self._random = random
-        self._tasks: dict[int, _Task] = {}
+        self._pending = PendingTasks(settings.max_lookups, settings.max_lookups_per_client)
         self._waiting: dict[FiveTuple, deque[Message]] = {}
-        self._task_of: dict[FiveTuple, int] = {}
-        self._last_number = 0
         self._last_id = 0
 
     # --- what comes in ------------------------------------------------------
@@ -108,7 +123,9 @@ class TurnServer:
         """Handle what a client sent; nothing is raised for any input."""
         expired = self.expire(now)
         if not is_stun(data):
-            return expired + channel_data(self, five_tuple, data, now)
+            return expired + channel_data(self, data)
+        if len(data) > MAX_STRANGER_BYTES and self.allocations.get(five_tuple) is None:
+            return expired + self.dropped("too-long")
         try:
             message = decode(data)
         except DecodeError:
@@ -122,21 +139,37 @@ class TurnServer:
     def answer(self, number: int, answer: Any, now: float, wall: float) -> list[Action]:
         """Go on with a request whose question was answered."""
         expired = self.expire(now)
-        task = self._tasks.pop(number, None)
-        if task is None:
+        if number not in self._pending:
             unused = close_unused(answer) if isinstance(answer, OpenedRelay) else []
             return [*expired, *unused]
+        task = self._take(number)
         task.request.now, task.request.wall = now, wall
-        return expired + self._advance(task, answer)
+        return expired + self._advance(task, partial(task.steps.send, answer))
+
+    def unreachable(
+        self, allocation: Allocation, peer: TransportAddress, error: Icmp
+    ) -> list[Action]:
+        """Tell a client that its datagram did not reach a peer (RFC 8656 section 11.5)."""
+        if error.type not in _REPORTED_ICMP_TYPES[peer.family]:
+            return []
+        told = encode(
+            Method.DATA,
+            MessageClass.INDICATION,
+            self._random(TRANSACTION_ID_BYTES),
+            [(XOR_PEER_ADDRESS, peer), (ICMP, error)],
+        )
+        return [Respond(allocation.five_tuple, told)]
 
     def disconnected(self, five_tuple: FiveTuple, now: float) -> list[Action]:
         """A stream ended: its allocation goes with it (RFC 8656 section 3.1)."""
         self._waiting.pop(five_tuple, None)
-        number = self._task_of.pop(five_tuple, None)
+        actions: list[Action] = []
+        number = self._pending.number_of(five_tuple)
         if number is not None:
-            self._tasks.pop(number).steps.close()
-        allocation = self.allocations.get(five_tuple, now)
-        return self.delete(allocation, "disconnected") if allocation is not None else []
+            self._take(number).steps.close()
+            actions.append(Withdraw(number))
+        allocation = self.allocations.get_live(five_tuple, now)
+        return actions + (self.delete(allocation, "disconnected") if allocation else [])
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next, monotonic seconds."""
@@ -148,26 +181,29 @@ class TurnServer:
         next_deadline = self.deadlines.next()
         if next_deadline is None or now < next_deadline:
             return actions
-        for kind, *rest in self.deadlines.due(now):
-            if kind == "reservation":
-                actions.append(self._drop_reservation(rest[0]))
-            else:
-                actions += self._expire_of_allocation(kind, *rest)
+        for due in self.deadlines.due(now):
+            match due:
+                case ReservationEnds(token):
+                    actions.append(self._drop_reservation(token))
+                case QuestionEnds(number):
+                    actions += self._give_up(number, now)
+                case _:
+                    actions += self._expire_of_allocation(due)
         return actions
 
     def _expire_of_allocation(
-        self, kind: str, five_tuple: FiveTuple, detail: Any = None
+        self, due: AllocationEnds | PermissionEnds | ChannelEnds
     ) -> list[Action]:
-        allocation = self.allocations.find(five_tuple)
+        allocation = self.allocations.get(due.five_tuple)
         if allocation is None:
             return []
-        if kind == "allocation":
+        if isinstance(due, AllocationEnds):
             return self.delete(allocation, "expired")
-        if kind == "channel":
-            allocation.unbind(detail)
+        if isinstance(due, ChannelEnds):
+            allocation.unbind(due.number)
             return []
-        allocation.permissions.pop(detail, None)
-        return [Unpermit(allocation, detail)]
+        del allocation.permissions[due.ip]
+        return [Unpermit(allocation, due.ip)]
 
     # --- requests -----------------------------------------------------------
 
@@ -179,29 +215,28 @@ class TurnServer:
         handler = _HANDLERS.get(message.method)
         if handler is None:
             return self.dropped("unknown-method")
-        if five_tuple in self._task_of:
-            return self._wait(five_tuple, message)
+        if (current := self._pending.of(five_tuple)) is not None:
+            return self._wait(current, message)
         request = Request(message, five_tuple, now, wall)
-        return self._advance(_Task(request, handler(self, request)), None)
+        steps = handler(self, request)
+        return self._advance(Task(request, steps), partial(next, steps))
 
-    def _wait(self, five_tuple: FiveTuple, message: Message) -> list[Action]:
-        current = self._tasks[self._task_of[five_tuple]].request.message
-        waiting = self._waiting.setdefault(five_tuple, deque())
-        known = {each.transaction_id for each in (current, *waiting)}
+    def _wait(self, current: Task, message: Message) -> list[Action]:
+        five_tuple = current.request.five_tuple
+        waiting = self._waiting.get(five_tuple, ())
+        known = {each.transaction_id for each in (current.request.message, *waiting)}
         if message.transaction_id in known:
             return self.dropped("retransmission")
-        if len(waiting) >= MAX_WAITING_REQUESTS:
+        if current.is_lookup or len(waiting) >= MAX_WAITING_REQUESTS:
             return self.dropped("too-many-waiting")
-        waiting.append(message)
+        self._waiting.setdefault(five_tuple, deque()).append(message)
         return []
 
-    def _advance(self, task: _Task, answer: Any) -> list[Action]:
+    def _advance(self, task: Task, resume: Callable[[], Question]) -> list[Action]:
         """Run a request's steps as far as they go, then those that waited behind it."""
         request = task.request
-        five_tuple = request.five_tuple
-        self._task_of.pop(five_tuple, None)
         try:
-            question = task.steps.send(answer)
+            question = resume()
         except StopIteration:
             actions = request.actions
         except RejectionError as rejection:
@@ -209,12 +244,28 @@ class TurnServer:
         except DecodeError:
             actions = self._rejected(request, RejectionError(400))
         else:
-            self._last_number += 1
-            self._tasks[self._last_number] = task
-            self._task_of[five_tuple] = self._last_number
+            number = self._pending.add(task)
+            if number is None:
+                refusal = RejectionError(500, cause="too many look-ups wait for an answer")
+                return self._advance(task, partial(task.steps.throw, refusal))
+            until = request.now + self.settings.question_timeout_s
+            self.deadlines.set(QuestionEnds(number), until)
             actions, request.actions = request.actions, []
-            return [*actions, Ask(self._last_number, question)]
-        return [*actions, *self._next(five_tuple, request.now, request.wall)]
+            return [*actions, Ask(number, question)]
+        return [*actions, *self._next(request.five_tuple, request.now, request.wall)]
+
+    def _take(self, number: int) -> Task:
+        self.deadlines.cancel(QuestionEnds(number))
+        return self._pending.pop(number)
+
+    def _give_up(self, number: int, now: float) -> list[Action]:
+        """Nobody answered a question: the request is answered with 500 (Server Error)."""
+        task = self._pending.pop(number)
+        task.request.wall += now - task.request.now
+        task.request.now = now
+        refusal = RejectionError(500, cause="a plugin did not answer in time")
+        rejected = self._advance(task, partial(task.steps.throw, refusal))
+        return [Withdraw(number), *rejected]
 
     def _next(self, five_tuple: FiveTuple, now: float, wall: float) -> list[Action]:
         waiting = self._waiting.get(five_tuple)
@@ -226,10 +277,13 @@ class TurnServer:
     def _rejected(self, request: Request, rejection: RejectionError) -> list[Action]:
         """Answer with an error; without a key only as often as the client's address may ask."""
         self.counters[f"error-{rejection.code}"] += 1
-        client = request.five_tuple.client.host
-        if request.key is None and not self._challenges.take(client, request.now):
-            return self.dropped("challenge-limit")
-        return [*request.actions, Answer(request.five_tuple, request.error(rejection))]
+        actions = request.actions
+        if rejection.cause:
+            said = (request.five_tuple, request.username, rejection.code, rejection.cause)
+            actions.append(Refused(*said))
+        if request.key is None and rejection.rationed and not self._may_answer(request):
+            return actions + self.dropped("challenge-limit")
+        return [*actions, Respond(request.five_tuple, request.error(rejection))]
 
     def _binding(self, request: Request) -> list[Action]:
         """Tell a client its address as seen from here (RFC 8489 section 6.3.1)."""
@@ -237,11 +291,24 @@ class TurnServer:
             reject_unknown_attributes(request)
         except RejectionError as rejection:
             return self._rejected(request, rejection)
-        if not self._challenges.take(request.five_tuple.client.host, request.now):
+        if not self._may_answer(request):
             return self.dropped("challenge-limit")
         self.counters["binding"] += 1
         mapped = request.success([(XOR_MAPPED_ADDRESS, request.five_tuple.client)])
-        return [Answer(request.five_tuple, mapped)]
+        return [Respond(request.five_tuple, mapped)]
+
+    def _may_answer(self, request: Request) -> bool:
+        """Ration answers to nobody in particular.
+
+        Those over UDP may go to a forged address: they must keep neither that
+        address's Bindings from its challenges nor its TCP clients from anything.
+        """
+        five_tuple = request.five_tuple
+        if five_tuple.is_stream:
+            kind = "stream"
+        else:
+            kind = "binding" if request.message.method == Method.BINDING else "challenge"
+        return self._challenges.take(five_tuple.client.host, request.now, kind)
 
     # --- for the handlers ---------------------------------------------------
 
@@ -269,22 +336,22 @@ class TurnServer:
     def add(self, allocation: Allocation) -> None:
         """Take a new allocation in."""
         self.allocations.add(allocation)
-        self.deadlines.set(("allocation", allocation.five_tuple), allocation.expires_at)
+        self.deadlines.set(AllocationEnds(allocation.five_tuple), allocation.expires_at)
 
     def extend(self, allocation: Allocation, expires_at: float) -> None:
         """Let an allocation live until a moment."""
         allocation.expires_at = expires_at
-        self.deadlines.set(("allocation", allocation.five_tuple), expires_at)
+        self.deadlines.set(AllocationEnds(allocation.five_tuple), expires_at)
 
     def delete(self, allocation: Allocation, reason: str) -> list[Action]:
         """End an allocation with all that hangs on it."""
         five_tuple = allocation.five_tuple
         self.allocations.pop(five_tuple)
-        self.deadlines.cancel(("allocation", five_tuple))
+        self.deadlines.cancel(AllocationEnds(five_tuple))
         for ip in allocation.permissions:
-            self.deadlines.cancel(("permission", five_tuple, ip))
+            self.deadlines.cancel(PermissionEnds(five_tuple, ip))
         for number in allocation.channels:
-            self.deadlines.cancel(("channel", five_tuple, number))
+            self.deadlines.cancel(ChannelEnds(five_tuple, number))
         self.quotas.give_back(allocation.user, five_tuple.client.host)
         return [RemoveAllocation(allocation), AllocationDeleted(allocation, reason)]
 
@@ -296,7 +363,7 @@ class TurnServer:
         self.reservations[token] = Reservation(
             relay, request.username, request.user, client_ip, expires_at
         )
-        self.deadlines.set(("reservation", token), expires_at)
+        self.deadlines.set(ReservationEnds(token), expires_at)
         return token
 
     def _drop_reservation(self, token: bytes) -> CloseRelay:
@@ -309,6 +376,12 @@ class TurnServer:
         self.counters[f"dropped-{reason}"] += 1
         return []
 
+
+_REPORTED_ICMP_TYPES = {
+    IPV4: frozenset({3, 11}),  # Destination Unreachable, Time Exceeded
+    IPV6: frozenset({1, 2, 3}),  # and Packet Too Big
+}
+"""Those that RFC 8656 section 11.5 passes on."""
 
 _HANDLERS: dict[int, Callable[[TurnServer, Request], Steps]] = {
     Method.ALLOCATE: allocate,

@@ -4,11 +4,12 @@
 
 import { showAvatar } from "./avatar.js";
 import { readPath } from "./path.js";
+import { hasPicture } from "./picture.js";
 import { CALL_STATES, pathWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** How often the time and the path of the call are brought up to date. */
+/** How often the time, the path and the picture of the call are looked at. */
 const REFRESH_MS = 1000;
 
 /**
@@ -38,7 +39,7 @@ export class CallView {
     $("camera").addEventListener("click", () => intents.toggle("video"));
     document.addEventListener("keydown", (event) => this.#key(event, intents));
     const remote = $("remote-video");
-    for (const event of ["loadedmetadata", "resize", "emptied"]) remote.addEventListener(event, () => this.#fit());
+    for (const event of ["loadeddata", "resize", "emptied"]) remote.addEventListener(event, () => this.#fit());
   }
 
   /**
@@ -120,6 +121,7 @@ export class CallView {
   async #refresh() {
     const call = this.#call;
     if (!call?.connectedAt || call.over) return;
+    this.#fit();
     $("call-time").textContent = duration(performance.now() - call.connectedAt);
     $("call-time").hidden = false;
     const path = await readPath(call.connection);
@@ -131,10 +133,10 @@ export class CallView {
     $("path").hidden = path.kind === "unknown";
   }
 
-  /** Show the other side's picture only once there is one. */
+  /** Show the other side's picture while there is one, and else whom it would show. */
   #fit() {
     const video = $("remote-video");
-    $("call").dataset.picture = String(video.videoWidth > 0);
+    $("call").dataset.picture = String(hasPicture(video));
     $("call").dataset.portrait = String(video.videoHeight > video.videoWidth);
   }
 

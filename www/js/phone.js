@@ -132,7 +132,7 @@ export class Phone extends EventTarget {
     call.addEventListener("remote", () => this.#changed(call));
     call.addEventListener("candidate", ({ detail }) => this.#send("candidate", call, { candidate: detail }));
     call.addEventListener("broken", ({ detail }) => (detail === "no-path" ? this.#noPath() : this.#giveUp(detail)));
-    for (const candidate of this.#early.take(sessionId)) call.addCandidate(candidate);
+    for (const candidate of this.#early.take(sessionId, id)) call.addCandidate(candidate);
     this.#changed(call);
     return call;
   }
@@ -187,14 +187,14 @@ export class Phone extends EventTarget {
     if (typeof sessionId !== "string" || typeof candidate?.candidate !== "string") return;
     const call = this.#mine(sessionId, from);
     if (call) call.addCandidate(candidate);
-    else if (this.#call?.sessionId !== sessionId) this.#early.keep(sessionId, candidate);
+    else if (this.#call?.sessionId !== sessionId && typeof from === "string") this.#early.keep(sessionId, from, candidate);
   }
 
   #bye({ session_id: sessionId }) {
-    this.#early.take(sessionId);
+    this.#early.forget(sessionId);
     if (this.#call?.sessionId !== sessionId) return;
     if (this.#call.state === "ending") this.#finish();
-    else if (this.#call.connectedAt) this.#end("peer-hung-up");
+    else if (this.#call.connectedAt || this.#call.state === "preparing") this.#end("peer-hung-up");
     else if (this.#call.state === "ringing") this.#end("peer-rejected");
     else if (this.#call.state === "incoming") this.#end("peer-cancelled");
     else this.#end("peer-gave-up");

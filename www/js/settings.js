@@ -1,8 +1,8 @@
 /**
  * Who this tab is and how it wants to call.
  *
- * A link may fix a value (`?id=`, `?name=`, `?room=`, `?ws=`, `?relay=1`,
- * `?transport=udp` or `tcp`); otherwise the tab remembers its own in sessionStorage, so that a
+ * A link may fix a value (`?id=`, `?name=`, `?ws=`, `?relay=1`, `?transport=udp` or `tcp`;
+ * docs/http.md lists them); otherwise the tab remembers its own in sessionStorage, so that a
  * reload keeps the id and two tabs never share one.
  */
 
@@ -63,7 +63,6 @@ export class Settings {
     this.#query = new URLSearchParams(place.search);
     this.id = this.#initial("id").slice(0, MAX_ID_LENGTH) || randomId();
     this.name = this.#initial("name");
-    this.room = this.#query.get("room") ?? "";
     this.relayOnly = this.#initial("relay") === "1";
     this.relayTransport = readTransport(this.#initial("transport"));
     this.ringTone = this.#read("ring") !== "0";
@@ -82,15 +81,13 @@ export class Settings {
   /**
    * Where the signaling server listens: beside the page unless the link says otherwise.
    *
-   * @returns {string} A ws: or wss: address, with the room as the older clients write it.
+   * @returns {string} A ws: or wss: address.
    */
   get serverUrl() {
     const scheme = this.#location.protocol === "http:" ? "ws" : "wss";
     const own = `${scheme}://${this.#location.host}/ws`;
     const given = this.#query.get("ws");
-    const url = new URL(given && /^wss?:\/\//.test(given) && URL.canParse(given) ? given : own);
-    if (this.room) url.searchParams.set("room", this.room);
-    return url.href;
+    return new URL(given && /^wss?:\/\//.test(given) && URL.canParse(given) ? given : own).href;
   }
 
   /**
@@ -104,15 +101,14 @@ export class Settings {
   }
 
   /**
-   * The link to give to somebody else: this page and room, without this tab's identity.
+   * The link to give to somebody else: this page, without this tab's identity.
    *
    * @returns {string} An absolute address.
    */
   get inviteLink() {
     const url = new URL(this.#location.pathname, this.#location.origin);
-    for (const name of ["room", "ws"]) {
-      if (this.#query.get(name)) url.searchParams.set(name, this.#query.get(name));
-    }
+    const server = this.#query.get("ws");
+    if (server) url.searchParams.set("ws", server);
     return url.href;
   }
 

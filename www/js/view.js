@@ -31,8 +31,6 @@ export class View {
     $("relay-only").checked = settings.relayOnly;
     $("relay-transport").value = settings.relayTransport;
     $("ring-tone").checked = settings.ringTone;
-    $("room").textContent = `Room ${settings.room}`;
-    $("room").hidden = !settings.room;
     $("foreign-server").textContent = `The link that you followed signs you in at another server: ${settings.foreignHost}`;
     $("foreign-server").hidden = !settings.foreignHost;
   }

@@ -80,7 +80,8 @@ const ENDINGS = {
   "peer-rejected": ["info", (who) => `${who} did not take the call.`],
   "cancelled": ["info", (who) => `You cancelled the call to ${who}.`],
   "peer-cancelled": ["info", (who) => `You missed a call from ${who}.`],
-  "peer-gave-up": ["info", (who) => `${who} ended the call before it was connected.`],
+  // "bye" says no more: it comes from a person who changed his mind, and from a browser that found no path
+  "peer-gave-up": ["info", (who) => `${who} ended the call before it was connected; perhaps no network path was found.`],
   "no-answer": ["info", (who) => `${who} did not answer.`],
   "peer-left": ["info", (who) => `${who} has left, so the call is over.`],
   "not-found": ["problem", (who) => `${who} is not here: nobody is signed in with that id.`],

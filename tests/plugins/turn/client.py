@@ -18,6 +18,7 @@ from tornado_webrtc.stun.attribute import (
     CHANNEL_NUMBER,
     DATA,
     ERROR_CODE,
+    ICMP,
     LIFETIME,
     NONCE,
     REALM,
@@ -30,11 +31,13 @@ from tornado_webrtc.stun.attribute import (
 from tornado_webrtc.stun.framing import Framer
 from tornado_webrtc.stun.integrity import long_term_key, verify_integrity
 from tornado_webrtc.stun.message import Message, MessageClass, Method, decode, encode, is_stun
+from tornado_webrtc.stun.value import Icmp
 
 DEADLINE_S = 20.0
 RETRANSMIT_S = 0.5
 CHANNEL = 0x4000
 UDP_TRANSPORT = (REQUESTED_TRANSPORT, 17)
+BINDING = encode(Method.BINDING, MessageClass.REQUEST, bytes(12))
 
 AttributeValue = tuple[Attribute[Any], Any]
 
@@ -138,6 +141,15 @@ class TcpWire:
         self.writer.transport.abort()
 
 
+async def ended(wire: TcpWire) -> bytes:
+    """All that still comes until the server closes."""
+    async with asyncio.timeout(DEADLINE_S):
+        try:
+            return await wire.reader.read(-1)
+        except ConnectionResetError:
+            return b""
+
+
 class TurnClient:
     """One user on one five-tuple.
 
@@ -148,6 +160,7 @@ class TurnClient:
 
     Attributes:
         relayed: The relayed transport address, once there is an allocation.
+        unreachable: What it was told of datagrams that did not reach a peer.
     """
 
     def __init__(self, wire: Wire, username: str, password: str) -> None:
@@ -157,6 +170,7 @@ class TurnClient:
         self.realm = ""
         self.nonce = ""
         self.relayed = TransportAddress("0.0.0.0", 0)
+        self.unreachable: list[tuple[TransportAddress, Icmp]] = []
         self._data: deque[tuple[TransportAddress | int, bytes]] = deque()
 
     @property
@@ -273,6 +287,9 @@ class TurnClient:
             return False
         peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)
         assert peer is not None
-        assert data is not None
-        self._data.append((peer, data))
+        if (error := message.get(ICMP)) is not None:
+            self.unreachable.append((peer, error))
+        else:
+            assert data is not None
+            self._data.append((peer, data))
         return True

@@ -156,10 +156,10 @@ class TurnSite:
         self._stack.callback(wire.close)
         return TurnClient(wire, *(credential or self.credential(name)))
 
-    async def connect(self, host: str = HOST) -> TcpWire:
+    async def connect(self, host: str = HOST, port: int = 0) -> TcpWire:
         """A TCP connection to the server."""
         there = await self.address("tcp")
-        wire = TcpWire(*await asyncio.open_connection(*there, local_addr=(host, 0)))
+        wire = TcpWire(*await asyncio.open_connection(*there, local_addr=(host, port)))
         self._stack.callback(wire.close)
         return wire
 

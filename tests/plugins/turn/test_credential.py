@@ -44,6 +44,9 @@ def test_users_are_read(tmp_path: Path, content: str, expected: dict[str, str]) 
         ("alice:\n", "line 1: expected name:password"),
         (":secret-word\n", "line 1: expected name:password"),
         ("# comment\n\nalice:secret-word\nalice:secret-word\n", "line 4: the name 'alice' is"),
+        ("# comment\nalice: secret-word\n", "line 2: there are spaces around the colon"),
+        ("alice :secret-word\n", "line 1: there are spaces around the colon"),
+        ("alice\t:\tsecret-word\n", "line 1: there are spaces around the colon"),
         (b"alice:\xff\n", "cannot be read"),
     ],
 )

@@ -33,6 +33,7 @@ from tornado_webrtc.stun.address import TransportAddress
 from tornado_webrtc.stun.attribute import LIFETIME
 from tornado_webrtc.stun.integrity import long_term_key
 from tornado_webrtc.stun.message import Method
+from tornado_webrtc.stun.value import Icmp
 
 ExpectLog = Callable[[str], None]
 
@@ -199,6 +200,23 @@ async def test_nonsense_of_a_plugin_holds_nobody_up(
     assert await client.try_to_allocate() == 0
 
 
+async def test_plugin_that_never_answers_holds_nobody_up(start_turn: StartTurn) -> None:
+    """What it does for a question is cancelled once nobody waits for the answer."""
+    thinking: list[asyncio.Future[None]] = []
+
+    async def think() -> None:
+        thinking.append(asyncio.get_running_loop().create_future())
+        await thinking[-1]
+
+    site = await start_turn(Directory(think))
+    driver = site.driver
+    driver.turn.settings = replace(driver.turn.settings, question_timeout_s=0.05)
+    client = await site.udp()
+    assert await client.try_to_allocate() == 500
+    await until(lambda: all(future.cancelled() for future in thinking))
+    assert not driver._tasks
+
+
 # --- permits ------------------------------------------------------------------
 
 
@@ -276,6 +294,30 @@ async def test_denied_peer(start_turn: StartTurn, is_async: bool) -> None:
     peers = [request.peer for request in doorkeeper.relays]
     assert peers == [SocketAddress(*peer) for peer in (bad, good, bad, bad, good)]
     assert {request.allocation.user for request in doorkeeper.relays} == {"alice"}
+
+
+async def test_many_peers_in_one_request(start_turn: StartTurn) -> None:
+    site = await start_turn(allow_peers=LOOPBACK)
+    client = await site.udp()
+    await client.allocate()
+    peers = [TransportAddress(f"127.0.1.{number}", 9) for number in range(256)]
+    assert await client.permit(*peers) == 0
+    assert await client.permit(TransportAddress("127.0.2.1", 9)) == 508
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_peer_that_is_not_there(start_turn: StartTurn, transport: str) -> None:
+    """Over loopback the kernel says "port unreachable" at once."""
+    site = await start_turn(allow_peers=LOOPBACK)
+    client = await site.client(transport)
+    await client.allocate()
+    closed = site.peer()
+    closed.sock.close()
+    assert await client.bind(closed.address) == 0
+    client.send_channel(b"is anybody there?")
+    while not client.unreachable:
+        assert await client.refresh(600) == 0
+    assert client.unreachable == [(closed.address, Icmp(3, 3))]
 
 
 async def later(verdict: Any) -> Any:

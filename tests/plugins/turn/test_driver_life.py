@@ -162,8 +162,9 @@ async def test_stopped_driver_takes_nothing_in(start_turn: StartTurn) -> None:
     await client.allocate()
     driver = site.driver
     five_tuple = FiveTuple("tcp", client.wire.address, await site.address("tcp"))
+    stream = driver._streams[five_tuple]
     driver.stop()
     driver.receive(five_tuple, client.encode(Method.ALLOCATE, [UDP_TRANSPORT]))
-    driver.disconnected(five_tuple)
+    driver.disconnected(five_tuple, stream)
     assert not driver.turn.allocations
     assert driver.counters()["error-401"] == 1, "that of the first challenge"

@@ -9,7 +9,7 @@ from tornado_webrtc.config import IPAddress, PublicAddress
 from tornado_webrtc.config.address import parse_public_address
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.plugins.turn.machine import Machine, read_machine
-from tornado_webrtc.plugins.turn.public_address import Choice, choose, find
+from tornado_webrtc.plugins.turn.public_address import Choice, choose, find, told
 
 LOOPBACK = "127.0.0.1 ::1"
 
@@ -29,6 +29,12 @@ def configured(text: str) -> tuple[PublicAddress, ...]:
 def chosen(text: str, where: Machine, **names: str) -> Choice:
     resolved = {name.replace("_", "."): ips(found) for name, found in names.items()}
     return choose(configured(text), where, resolved)
+
+
+def warnings(text: str, where: Machine, **names: str) -> tuple[str, ...]:
+    """What is said if the server listens everywhere."""
+    listening = [str(each) for each in where.addresses]
+    return told(chosen(text, where, **names), where, ["0.0.0.0", "::"], listening).warnings
 
 
 def pairs(choice: Choice) -> list[str]:
@@ -61,8 +67,9 @@ def test_best_address_of_each_family(addresses: str, sources: str, expected: lis
 
 
 def test_public_addresses_need_no_warning() -> None:
-    choice = chosen("", machine(f"{LOOPBACK} 8.8.8.8 2600::5"))
-    assert choice.warnings == ()
+    where = machine(f"{LOOPBACK} 8.8.8.8 2600::5")
+    choice = chosen("", where)
+    assert warnings("", where) == ()
     assert choice.description == (
         "IPv4: clients are told 8.8.8.8, found on this machine",
         "IPv6: clients are told 2600::5, found on this machine",
@@ -72,24 +79,30 @@ def test_public_addresses_need_no_warning() -> None:
 def test_private_address_is_warned_of() -> None:
     choice = chosen("", machine(f"{LOOPBACK} 10.0.0.5"))
     assert choice.description[1] == "IPv6: nothing is relayed: this machine has no such address"
-    (warning,) = choice.warnings
+    (warning,) = warnings("", machine(f"{LOOPBACK} 10.0.0.5"))
     assert warning == (
-        "clients are told to connect to 10.0.0.5, a private or reserved address: nobody outside"
-        " its network can reach it; behind a NAT set turn.public_ip to PUBLIC/10.0.0.5"
+        "turn.public_ip: clients are told to connect to 10.0.0.5, a private address: nobody"
+        " outside its network can reach it; behind a NAT write PUBLIC/10.0.0.5"
     )
 
 
+def test_private_ipv6_address_needs_no_nat() -> None:
+    (warning,) = warnings("", machine(f"{LOOPBACK} 8.8.8.8 fd00::5"))
+    assert "connect to fd00::5, a private address" in warning
+    assert "PUBLIC/" not in warning
+    assert warning.endswith("a public IPv6 address, or write only an IPv4 one")
+
+
 def test_loopback_is_warned_of() -> None:
-    choice = chosen("", machine("127.0.0.1"))
-    (warning,) = choice.warnings
+    (warning,) = warnings("", machine("127.0.0.1"))
     assert warning == (
-        "clients are told to connect to 127.0.0.1, which leads each client to itself;"
-        " set turn.public_ip to an address that clients can reach"
+        "turn.public_ip: clients are told to connect to 127.0.0.1, which leads each client to"
+        " itself; write an address that clients can reach"
     )
 
 
 def test_machine_without_addresses() -> None:
-    with pytest.raises(PluginError, match=r"no address that could be found; set turn\.public_ip"):
+    with pytest.raises(PluginError, match=r"no address that could be found; write one"):
         chosen("", machine("fe80::1"))
 
 
@@ -220,8 +233,50 @@ def test_name_of_no_use(text: str, found: str) -> None:
 def test_name_that_few_can_reach_is_warned_of(found: str, words: str) -> None:
     choice = chosen("a.b", machine(f"{LOOPBACK} 10.0.0.5"), a_b=found)
     assert pairs(choice) == [f"{found}/{found}"]
-    (warning,) = choice.warnings
+    (warning,) = warnings("a.b", machine(f"{LOOPBACK} 127.0.1.1 10.0.0.5"), a_b=found)
     assert words in warning
+    assert warning.endswith("; a.b has to stand for a public one")
+
+
+# --- what nothing listens on ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "bind", "expected"),
+    [
+        ("9.9.9.9/10.0.0.5", "10.0.0.5", ""),
+        ("9.9.9.9/10.0.0.5", "10.0.0.5 127.0.0.1", ""),
+        ("9.9.9.9/10.0.0.5 2600::5", "10.0.0.5", ""),
+        ("127.0.1.1", "127.0.1.1", ""),
+        ("9.9.9.9/10.0.0.99", "127.0.0.1", ""),
+        ("9.9.9.9/10.0.0.5", "127.0.0.1", "told 9.9.9.9, but nothing listens on 10.0.0.5"),
+        ("127.0.1.1", "127.0.0.1", "told 127.0.1.1, but nothing listens on 127.0.1.1"),
+        ("2600::5", "::1", "told 2600::5, but nothing listens on 2600::5"),
+        ("9.9.9.9/10.0.0.5", "::1", "not told 9.9.9.9"),
+    ],
+)
+def test_addresses_told_in_vain(text: str, bind: str, expected: str) -> None:
+    where = machine(f"{LOOPBACK} 10.0.0.5 2600::5")
+    choice = chosen(text, where)
+    warnings = told(choice, where, bind.split(), bind.split()).warnings
+    found = warnings[len(choice.warnings) :]
+    only = f"the server listens on {', '.join(bind.split())} only"
+    assert found == ((f"turn.bind: clients are {expected}: {only}",) if expected else ())
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("10.0.0.5", ["connect to 10.0.0.5, a private address"]),
+        ("fd00::5", ["connect to fd00::5, a private address"]),
+        ("127.0.0.1", ["told 10.0.0.5, but nothing listens on 10.0.0.5"]),
+    ],
+)
+def test_one_warning_for_each_address_that_clients_are_told(bind: str, expected: list[str]) -> None:
+    where = machine(f"{LOOPBACK} 10.0.0.5 fd00::5")
+    found = told(chosen("", where), where, [bind], [bind]).warnings
+    assert len(found) == len(expected)
+    assert all(words in each for words, each in zip(expected, found, strict=True))
 
 
 # --- with the machine -------------------------------------------------------

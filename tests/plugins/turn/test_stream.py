@@ -1,21 +1,37 @@
-"""TURN over TCP: frames out of a stream, slow readers, silence, garbage, and clean ends."""
+"""TURN over TCP: frames out of a stream, slow readers, silence, garbage."""
 
 import asyncio
 import os
 import socket
+import ssl
+from pathlib import Path
 
 import pytest
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
 
-from tests.plugins.turn.client import CHANNEL, DEADLINE_S, TcpWire, TurnClient
-from tests.plugins.turn.site import LOOPBACK, Recorder, StartTurn, TurnSite
+from tests.listener.wire import make_store
+from tests.plugins.turn.client import BINDING, CHANNEL, DEADLINE_S, TcpWire, TurnClient, ended
+from tests.plugins.turn.site import HOST, LOOPBACK, Manual, Recorder, StartTurn, TurnSite
+from tests.relay.lab import Endpoint
 from tests.wire import until
 from tornado_webrtc.plugins.turn import stream
-from tornado_webrtc.plugins.turn.stream import MAX_WAITING_BYTES, TurnStreams, claims_turn
+from tornado_webrtc.plugins.turn.stream import (
+    ANSWER_BYTES,
+    FRAMES_AT_ONCE,
+    IDLE_S,
+    MAX_WAITING_BYTES,
+    READ_BYTES,
+    Client,
+    TurnStreams,
+    claims_turn,
+)
+from tornado_webrtc.stun import channeldata
+from tornado_webrtc.stun.address import FiveTuple, TransportAddress
 from tornado_webrtc.stun.attribute import XOR_MAPPED_ADDRESS
 from tornado_webrtc.stun.channeldata import HEADER_BYTES
 from tornado_webrtc.stun.message import MessageClass, Method, encode
 
-BINDING = encode(Method.BINDING, MessageClass.REQUEST, bytes(12))
 KERNEL_BYTES = 16 << 20
 """More than the kernel keeps for both ends of a connection, whatever it is tuned to."""
 
@@ -57,6 +73,33 @@ async def test_several_messages_at_once(start_turn: StartTurn) -> None:
     assert [(await wire.receive())[8] for _ in requests] == list(range(50))
 
 
+async def test_more_at_once_than_one_read_takes(start_turn: StartTurn) -> None:
+    """The listener has put all of it back: no event tells of what is left."""
+    wire = await (await start_turn()).connect()
+    count = 3 * READ_BYTES // len(BINDING)
+    wire.send(BINDING * count)
+    for _ in range(count):
+        assert (await wire.receive())[:2] == b"\1\1"
+
+
+async def test_answers_of_one_read_leave_in_one_write(
+    start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await start_turn()
+    wire = await site.connect()
+    await TurnClient(wire, *site.credential("alice")).allocate()
+    writes = []
+
+    def write_to_fd(stream: IOStream, data: memoryview) -> int:
+        writes.append(len(data))
+        return stream.socket.send(data)
+
+    monkeypatch.setattr(IOStream, "write_to_fd", write_to_fd)
+    wire.send(BINDING * 50)
+    answers = [await wire.receive() for _ in range(50)]
+    assert writes == [sum(map(len, answers))]
+
+
 async def test_client_is_told_its_address_here(start_turn: StartTurn) -> None:
     client = await (await start_turn()).tcp()
     response = await client.request(Method.BINDING)
@@ -69,16 +112,7 @@ async def test_channel_data_without_a_channel_is_dropped(start_turn: StartTurn) 
     await client.allocate()
     client.send_channel(b"lost", CHANNEL + 7)
     assert await client.refresh(600) == 0
-    assert site.plugin.counters()["dropped-unbound-channel"] == 1
-
-
-async def ended(wire: TcpWire) -> bytes:
-    """All that still comes until the server closes."""
-    async with asyncio.timeout(DEADLINE_S):
-        try:
-            return await wire.reader.read(-1)
-        except ConnectionResetError:
-            return b""
+    assert site.plugin.counters()["relay-dropped-channel"] == 1
 
 
 @pytest.mark.parametrize(
@@ -135,6 +169,19 @@ async def slow_client(site: TurnSite) -> TurnClient:
     return TurnClient(wire, *site.credential("alice"))
 
 
+async def fill(site: TurnSite, peer: Endpoint, relayed: TransportAddress) -> bytearray:
+    """Send a client that does not read more than there is room for; returns what waits."""
+    (stream,) = site.driver._streams.values()
+    waiting, sent = stream._waiting, 0
+    while site.plugin.counters()["relay-dropped-sink"] < 100:
+        peer.send(bytes(DATA_BYTES), relayed)
+        sent += 1
+        await asyncio.sleep(0)
+        assert len(waiting) <= MAX_WAITING_BYTES
+        assert sent * DATA_BYTES < KERNEL_BYTES, "all of it was taken"
+    return waiting
+
+
 async def test_slow_reader_loses_data_and_takes_no_memory(start_turn: StartTurn) -> None:
     """What there is no room for is dropped and counted; what is there comes whole."""
     site = await start_turn(allow_peers=LOOPBACK)
@@ -142,22 +189,63 @@ async def test_slow_reader_loses_data_and_takes_no_memory(start_turn: StartTurn)
     relayed = await client.allocate()
     assert await client.bind(peer.address) == 0
     counters = site.plugin.counters
-    (write,) = site.driver._streams.values()
-    sink = write.__self__  # type: ignore[attr-defined]
-    sent = 0
-    while counters()["relay-dropped-sink"] < 100:
-        peer.send(bytes(DATA_BYTES), relayed)
-        sent += 1
-        await asyncio.sleep(0)
-        assert sink._waiting <= MAX_WAITING_BYTES
-        assert sent * DATA_BYTES < KERNEL_BYTES, "all of it was taken"
+    waiting = await fill(site, peer, relayed)
     came = counters()["relay-packets-from-peer"]
     for _ in range(came):
         assert await client.data() == (CHANNEL, bytes(DATA_BYTES))
-    await until(lambda: sink._waiting == 0)
+    await until(lambda: not waiting)
     peer.send(b"again", relayed)
     assert await client.data() == (CHANNEL, b"again")
     assert counters()["relay-dropped-sink"] >= 100
+
+
+async def test_slow_reader_loses_no_answer(start_turn: StartTurn) -> None:
+    """Over TCP nobody asks again: without the answer to its Refresh it would give up."""
+    site = await start_turn(allow_peers=LOOPBACK)
+    client, peer = await slow_client(site), site.peer()
+    relayed = await client.allocate()
+    assert await client.bind(peer.address) == 0
+    waiting = await fill(site, peer, relayed)
+    while len(waiting) < MAX_WAITING_BYTES - HEADER_BYTES:
+        peer.send(b"", relayed)
+        await asyncio.sleep(0)
+    assert await client.refresh(600) == 0
+    assert await client.data() == (CHANNEL, bytes(DATA_BYTES))
+
+
+async def test_slow_reader_that_asks_on_and_on_is_closed(start_turn: StartTurn) -> None:
+    recorder = Recorder()
+    site = await start_turn(recorder, allow_peers=LOOPBACK)
+    client, peer = await slow_client(site), site.peer()
+    relayed = await client.allocate()
+    assert await client.bind(peer.address) == 0
+    waiting = await fill(site, peer, relayed)
+    async with asyncio.timeout(DEADLINE_S):
+        while site.driver._streams:
+            client.wire.send(BINDING * 10)
+            await asyncio.sleep(0)
+            assert len(waiting) <= MAX_WAITING_BYTES + ANSWER_BYTES
+    await until(lambda: "deleted" in recorder.names)
+    assert recorder.events[-1][3] == "disconnected"
+
+
+async def test_errors_of_peers_may_be_lost(start_turn: StartTurn) -> None:
+    """An indication is no answer: what the client does not read of them closes nothing."""
+    site = await start_turn(allow_peers=LOOPBACK)
+    client, peer = await slow_client(site), site.peer()
+    relayed = await client.allocate()
+    assert await client.bind(peer.address) == 0
+    waiting = await fill(site, peer, relayed)
+    while len(waiting) < MAX_WAITING_BYTES - HEADER_BYTES:
+        peer.send(b"", relayed)
+        await asyncio.sleep(0)
+    gone = site.peer()
+    gone.sock.close()
+    for _ in range(20):
+        client.indicate(gone.address, b"anybody?")
+        await asyncio.sleep(0)
+        assert len(waiting) <= MAX_WAITING_BYTES
+    assert await client.permit(gone.address) == 0
 
 
 def test_room_for_the_largest_datagram() -> None:
@@ -169,10 +257,11 @@ async def test_answers_go_nowhere_once_the_stream_is_closed(start_turn: StartTur
     client, peer = await site.tcp(), site.peer()
     relayed = await client.allocate()
     assert await client.permit(peer.address) == 0
-    (write,) = site.driver._streams.values()
+    (stream,) = site.driver._streams.values()
     client.wire.close()
     await until(lambda: not site.driver._streams)
-    assert not write(b"too late")
+    assert not stream.write(b"too late")
+    stream.answer(b"too late")
     peer.send(b"too late", relayed)
 
 
@@ -197,79 +286,170 @@ async def test_silence_without_an_allocation_ends_the_stream(
     assert await ended(wire) == b""
 
 
-# --- ends ---------------------------------------------------------------------
+class Quiet:
+    """A client whose server's time passes when the test says so."""
+
+    def __init__(self, time: Manual, site: TurnSite, wire: TcpWire) -> None:
+        self.time, self.wire = time, wire
+        streams = site.plugin._streams
+        assert streams is not None
+        (self.client,) = streams.clients
+
+    def is_kept_after(self, seconds: float) -> bool:
+        """Let time pass, and the server look."""
+        self.time.advance(seconds)
+        self.client.end_if_idle()
+        return not self.client._stream.closed()
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-
-
-async def test_client_that_leaves(start_turn: StartTurn) -> None:
-    recorder = Recorder()
-    site = await start_turn(recorder)
-    client = await site.tcp()
-    await client.allocate()
-    client.wire.close()
-    await until(lambda: recorder.names == ["created", "deleted"])
-    assert recorder.events[-1][3] == "disconnected"
-
-
-async def test_server_that_stops_closes_its_streams(start_turn: StartTurn) -> None:
-    site = await start_turn()
+async def quiet(start_turn: StartTurn) -> tuple[Quiet, TurnClient]:
+    """A client that has said something just now."""
+    time = Manual()
+    site = await start_turn(clock=time.clock)
     wire = await site.connect()
-    await TurnClient(wire, *site.credential("alice")).allocate()
-    await site.server.stop()
+    client = TurnClient(wire, *site.credential("alice"))
+    await client.request(Method.BINDING)
+    return Quiet(time, site, wire), client
+
+
+async def test_keep_alive_keeps_the_stream(start_turn: StartTurn) -> None:
+    server, client = await quiet(start_turn)
+    for _ in range(3):
+        assert server.is_kept_after(IDLE_S - 1)
+        await client.request(Method.BINDING)
+    assert not server.is_kept_after(IDLE_S)
+    assert await ended(server.wire) == b""
+
+
+async def test_byte_now_and_then_does_not(start_turn: StartTurn) -> None:
+    """A message that never ends is no sign of life."""
+    server, _ = await quiet(start_turn)
+    for byte, seconds in zip(BINDING, (20, 20, 19), strict=False):
+        server.wire.send(bytes([byte]))
+        await until(lambda: server.client._framer._buffer.endswith(bytes([byte])))  # noqa: B023
+        assert server.is_kept_after(seconds)
+    assert not server.is_kept_after(1)
+    assert await ended(server.wire) == b""
+
+
+async def test_allocation_keeps_a_silent_stream(start_turn: StartTurn) -> None:
+    server, client = await quiet(start_turn)
+    await client.allocate()
+    assert server.is_kept_after(10 * IDLE_S - 1)
+    assert not server.is_kept_after(1), "the allocation has expired"
+    assert await ended(server.wire) == b""
+
+
+# --- TLS ----------------------------------------------------------------------
+
+
+async def test_tls_makes_no_difference(start_turn: StartTurn, tmp_path: Path) -> None:
+    """The most that a record holds, both ways, and more than the kernel takes at once."""
+    site = await start_turn(allow_peers=LOOPBACK)
+    streams = site.plugin._streams
+    assert streams is not None
+    store = make_store(tmp_path)
+    (bound,) = site.server.listener.listen([HOST], 0, [streams.protocol()], store)
+    trust = ssl.create_default_context(cafile=str(store.cert))
+    wire = TcpWire(*await asyncio.open_connection(HOST, bound.port, ssl=trust, limit=1024))
+    client, peer = TurnClient(wire, *site.credential("alice")), site.peer()
+    relayed = await client.allocate()
+    assert next(iter(streams.clients))._five_tuple.transport == "tls"
+    assert await client.bind(peer.address) == 0
+    for size in (1, READ_BYTES - HEADER_BYTES, 3 * READ_BYTES):
+        client.send_channel(bytes(size))
+        assert await peer.data() == bytes(size)
+    while not next(iter(streams.clients))._blocked:
+        peer.send(os.urandom(DATA_BYTES), relayed)
+        await asyncio.sleep(0)
+    came = site.plugin.counters()["relay-packets-from-peer"]
+    assert [len((await client.data())[1]) for _ in range(came)] == [DATA_BYTES] * came
+    wire.close()
+    await until(lambda: not streams.clients)
+
+
+# --- many frames --------------------------------------------------------------
+
+
+async def test_others_get_their_turn(start_turn: StartTurn) -> None:
+    """However short the frames are: no turn of the loop handles all of a read."""
+    site = await start_turn(allow_peers=LOOPBACK)
+    client, peer = await site.tcp(), site.peer()
+    await client.allocate()
+    assert await client.bind(peer.address) == 0
+    (stream,) = site.driver._streams.values()
+    loop, receive = asyncio.get_running_loop(), stream._receive
+    handled, turns, reads = [0], [0], list[int]()
+
+    def turn() -> None:
+        turns[0] += 1
+        handled.append(0)
+        if site.driver._streams:
+            loop.call_soon(turn)
+
+    def count(five_tuple: FiveTuple, frames: list[bytes]) -> None:
+        handled[-1] += len(frames)
+        reads.append(len(frames))
+        receive(five_tuple, frames)
+
+    stream._receive = count  # type: ignore[assignment]
+    turn()
+    client.wire.send(channeldata.encode(CHANNEL, b"", pad=True) * 5000)
+    assert await client.refresh(600) == 0, "in order, behind all of them"
+    assert sum(handled) == 5001
+    assert max(reads) == FRAMES_AT_ONCE
+    assert max(handled) <= 2 * FRAMES_AT_ONCE, "the end of one read, and the next one"
+    client.wire.close()
+    await until(lambda: not site.driver._streams)
+
+
+async def test_nothing_is_left_to_do_when_the_stream_is_closed(start_turn: StartTurn) -> None:
+    streams, client, wire = await one_client(start_turn)
+    client._handle([BINDING] * 3)
+    assert len(client._frames) == 2
+    streams.close()
+    assert client._frames == []
     assert await ended(wire) == b""
 
 
-async def begin_nothing(_site: TurnSite, _wire: TcpWire) -> None:
-    """Say nothing at all."""
+# --- what the event loop may do -----------------------------------------------
 
 
-async def begin_message(_site: TurnSite, wire: TcpWire) -> None:
-    """Stop in the middle of a message."""
-    wire.send(BINDING[:7])
-
-
-async def begin_request(site: TurnSite, wire: TcpWire) -> None:
-    """Do not wait for the answer."""
-    client = TurnClient(wire, *site.credential("alice"))
-    wire.send(client.encode(Method.ALLOCATE, []))
-
-
-async def begin_allocation(site: TurnSite, wire: TcpWire) -> None:
-    """Have everything that a client can have."""
-    client = TurnClient(wire, *site.credential("alice"))
-    await client.allocate()
-    assert await client.bind((await site.address("udp"))._replace(port=9)) == 0
-
-
-async def test_two_hundred_connections_leave_nothing(start_turn: StartTurn) -> None:
-    """Closed or reset, at whatever point."""
-    site = await start_turn(allow_peers=LOOPBACK)
-    await begin_and_end(site, 0)
-    streams = site.plugin._streams
-    assert isinstance(streams, TurnStreams)
-    await until(lambda: is_empty(site, streams))
-    before = open_files()
-    for number in range(200):
-        await begin_and_end(site, number)
-    await until(lambda: is_empty(site, streams) and open_files() <= before)
-    assert (await (await site.tcp()).try_to_allocate()) == 0
-
-
-async def begin_and_end(site: TurnSite, number: int) -> None:
-    beginnings = (begin_nothing, begin_message, begin_request, begin_allocation)
+async def one_client(start_turn: StartTurn) -> tuple[TurnStreams, Client, TcpWire]:
+    site = await start_turn()
     wire = await site.connect()
-    await beginnings[number % 4](site, wire)
-    if number % 8 < 4:
-        wire.reset()
-    else:
-        wire.close()
+    wire.send(BINDING)
+    await wire.receive()
+    streams = site.plugin._streams
+    assert streams is not None
+    (client,) = streams.clients
+    return streams, client, wire
 
 
-def is_empty(site: TurnSite, streams: TurnStreams) -> bool:
-    """Whether nothing is known of any client."""
-    turn = site.driver.turn
-    open_or_served = streams._open or streams._tasks or site.driver._streams
-    return not (open_or_served or turn.allocations or turn.deadlines or turn._waiting)
+async def test_waking_for_nothing(start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that the kernel has no room for is sent when there is some."""
+    _, client, wire = await one_client(start_turn)
+    client._on_event(None, IOLoop.READ)
+    full = iter([BlockingIOError()])
+
+    def write_to_fd(stream: IOStream, data: memoryview) -> int:
+        for error in full:
+            raise error
+        return stream.socket.send(data)
+
+    monkeypatch.setattr(IOStream, "write_to_fd", write_to_fd)
+    assert client.write(BINDING)
+    assert await wire.receive() == BINDING
+    assert not client._blocked
+
+
+async def test_what_was_to_be_done_is_left_when_the_stream_is_closed(
+    start_turn: StartTurn,
+) -> None:
+    streams, client, wire = await one_client(start_turn)
+    assert client.write(BINDING)
+    streams.close()
+    client._read_returned()
+    assert await ended(wire) == b""
+    assert not client.write(BINDING)
+    assert not streams.clients

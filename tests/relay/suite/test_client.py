@@ -150,6 +150,24 @@ async def test_bucket_limits_each_direction(lab: Lab) -> None:
     assert allocation.counters[:4] == (2, 20, 2, 20)
 
 
+@pytest.mark.parametrize(("host", "peer_host", "headers"), [(SERVER, PEER, 28), ("::1", "::1", 48)])
+async def test_empty_datagrams_are_limited_too(
+    lab: Lab, host: str, peer_host: str, headers: int
+) -> None:
+    """Each costs its IP and UDP headers."""
+    client_host, buckets = host if ":" in host else CLIENT, (Bucket(1000, 10 * headers),)
+    allocation = lab.allocate(host=host, client_host=client_host, buckets=buckets)
+    peer = lab.endpoint(peer_host)
+    lab.connect(allocation, peer.address)
+    for _ in range(15):
+        lab.send_channel(allocation, b"")
+    await lab.counted(allocation, packets_to_peer=10, dropped_quota=5)
+    for _ in range(15):
+        peer.send(b"", allocation.address)
+    await lab.counted(allocation, packets_from_peer=10, dropped_quota=10)
+    assert allocation.counters.bytes_to_peer == allocation.counters.bytes_from_peer == 0
+
+
 async def test_bucket_is_shared(lab: Lab) -> None:
     user = Bucket(1000, 10)
     one, two = (lab.allocate(buckets=(Bucket(1000, 100), user)) for _ in "12")

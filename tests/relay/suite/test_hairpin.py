@@ -90,6 +90,36 @@ async def test_stream_client_receives(lab: Lab) -> None:
     assert two.written[1] == channel_data(b"hello") + bytes(3)
 
 
+LONGEST = {SERVER: 65507, "::1": 65527}
+"""Data of a UDP datagram: 65,535 bytes less its header, with IPv4 less the IP header too."""
+
+
+@pytest.mark.parametrize("host", [SERVER, "::1"])
+@pytest.mark.parametrize("channel", [True, False])
+async def test_what_no_datagram_can_carry_is_dropped(lab: Lab, host: str, channel: bool) -> None:
+    """A stream could: a channel's data may have 65,535 bytes."""
+    one, two = lab.allocate_stream(host=host), lab.allocate_stream(host=host)
+    lab.connect(one, two.address, hairpin=True)
+    lab.permit(two, host, hairpin=True)
+    if channel:
+        lab.bind(two, one.address)
+    for size in (LONGEST[host] + 1, 65532, 65533, 65534, 65535):
+        lab.table.receive(one.five_tuple, [channel_data(bytes(size))])
+    assert one.counters.dropped_send == 5
+    assert two.written == []
+
+
+@pytest.mark.parametrize("host", [SERVER, "::1"])
+async def test_what_a_datagram_can_carry_comes(lab: Lab, host: str) -> None:
+    one, two = lab.allocate_stream(host=host), lab.allocate_stream(host=host)
+    lab.connect(one, two.address, hairpin=True)
+    lab.connect(two, one.address, hairpin=True)
+    sizes = range(LONGEST[host] - 4, LONGEST[host] + 1)
+    lab.table.receive(one.five_tuple, [channel_data(bytes(size)) for size in sizes])
+    assert two.written == [channel_data(bytes(size)) + bytes(-size % 4) for size in sizes]
+    assert one.counters.packets_to_peer == two.counters.packets_from_peer == 5
+
+
 async def test_receiver_has_to_permit_the_sender(lab: Lab) -> None:
     one, two = pair(lab, UNROUTABLE)
     lab.connect(one, two.advertised, hairpin=True)

@@ -1,0 +1,140 @@
+"""Relay ports: not searched for in vain, and no files that others need."""
+
+import logging
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from tornado_webrtc.config.address import PortRange
+from tornado_webrtc.errors import ListenError
+from tornado_webrtc.plugins.turn import port
+from tornado_webrtc.plugins.turn.port import RETRY_S, RelayPorts
+from tornado_webrtc.plugins.turn.public_address import Choice, RelayAddress
+from tornado_webrtc.plugins.turn.refusal import RefusalLog
+from tornado_webrtc.relay import RelaySocket, open_relay
+from tornado_webrtc.stun.address import IPV4, IPV6, FiveTuple, TransportAddress
+from tornado_webrtc.turn.action import OpenedRelay, OpenRelay
+
+ExpectLog = Callable[[str], None]
+
+LOCALHOST = ip_address("127.0.0.1")
+CLIENT = FiveTuple("udp", TransportAddress("198.51.100.1", 9), TransportAddress("127.0.0.1", 1))
+log = logging.getLogger("tornado_webrtc.plugins.turn")
+
+
+def wanted(family: int = IPV4, *, even: bool = False, reserve_next: bool = False) -> OpenRelay:
+    return OpenRelay(family, even, reserve_next, CLIENT)
+
+
+class Site:
+    """Relay ports on 127.0.0.1.
+
+    Attributes:
+        now: What its clock says.
+        searches: How often ports were looked for.
+        fault: Raised by the next search.
+        ports: What is tested.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.searches = 0
+        self.fault: Exception | None = None
+        self.opened: list[RelaySocket] = []
+        monkeypatch.setattr(port, "open_relay", self._search)
+        choice = Choice((RelayAddress(LOCALHOST, LOCALHOST),), (), ())
+        refusals = RefusalLog(log, self._clock)
+        self.ports = RelayPorts(free_range(), choice, refusals, log, self._clock)
+
+    def _clock(self) -> float:
+        return self.now
+
+    def _search(self, *args: object, **kwargs: object) -> object:
+        self.searches += 1
+        if self.fault is not None:
+            raise self.fault
+        return open_relay(*args, **kwargs)  # type: ignore[arg-type]
+
+    def open(self, question: OpenRelay) -> OpenedRelay | None:
+        opened = self.ports.open(question)
+        if opened is not None:
+            relays = [relay for relay in (opened.relay, opened.reserved) if relay is not None]
+            self.opened += [relay for relay in relays if isinstance(relay, RelaySocket)]
+        return opened
+
+
+def free_range() -> PortRange:
+    """One port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        number = sock.getsockname()[1]
+    return PortRange(number, number)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    made = Site(monkeypatch)
+    yield made
+    for relay in made.opened:
+        relay.close()
+
+
+def test_range_that_is_used_up_is_not_searched_for_a_moment(site: Site) -> None:
+    assert site.open(wanted()) is not None
+    assert [site.open(wanted()) for _ in range(5)] == [None] * 5
+    assert site.searches == 2
+    site.now += RETRY_S
+    assert [site.open(wanted()) for _ in range(5)] == [None] * 5
+    assert site.searches == 3, "refusing does not put it off"
+
+
+def test_port_that_was_freed_can_be_had_at_once(site: Site) -> None:
+    site.open(wanted())
+    assert site.open(wanted()) is None
+    site.opened.pop().close()
+    site.ports.freed()
+    assert site.open(wanted()) is not None
+
+
+def test_pair_that_cannot_be_had_says_nothing_of_single_ports(site: Site) -> None:
+    assert site.open(wanted(even=True, reserve_next=True)) is None
+    assert site.open(wanted()) is not None
+
+
+def test_family_without_an_address(site: Site) -> None:
+    assert site.open(wanted(IPV6)) is None
+    assert site.searches == 0
+
+
+def test_trouble_with_the_machine_is_logged_once_a_minute(
+    site: Site, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log("no relay can be opened: no such address")
+    site.fault = ListenError("no such address")
+    for _ in range(3):
+        assert site.open(wanted()) is None
+    assert caplog.text.count("no such address") == 1
+    assert site.searches == 3, "it may be over the next time"
+
+
+@pytest.mark.parametrize(
+    ("limit", "has_room"),
+    [(resource.RLIM_INFINITY, True), (1 << 20, True), (4, False)],
+)
+def test_files_are_left_for_others(
+    site: Site,
+    expect_log: ExpectLog,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    has_room: bool,
+) -> None:
+    if not has_room:
+        expect_log("no relay can be opened: too many open files")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    assert (site.open(wanted()) is not None) is has_room
+    if not has_room:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", site.ports._ports.first))
