@@ -19,7 +19,7 @@ export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-long lint format types coverage coverage-libraries environment system bench clean
+.PHONY: help run test test-long lint format types coverage coverage-libraries environment system bench docs clean
 
 help:
 	@echo 'make run        serve the demo client; configuration, certificate and secrets in run/'
@@ -30,6 +30,7 @@ help:
 	@echo 'make types      mypy'
 	@echo 'make coverage   all tests but the long ones, with a report in htmlcov/'
 	@echo 'make bench      how TURN does beside coturn, see docs/benchmarks.md'
+	@echo 'make docs       the help texts in docs/commands.md'
 	@echo 'make clean      remove everything that was made, except run/'
 
 run: $(VENV)/.for-running run/server.ini
@@ -87,23 +88,33 @@ $(VENV)/.made: pyproject.toml setup.py
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# Programs that tests drive; Debian's packages have the same names.
+# Programs that tests drive; Debian's packages have the same names. RUNLEVEL=1 keeps
+# what comes with a service from starting it.
 system:
 	@missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 		command -v google-chrome >/dev/null || missing="$$missing chromium"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v turnutils_uclient >/dev/null || missing="$$missing coturn"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v faketime >/dev/null || missing="$$missing faketime"; \
+	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	test -x /usr/sbin/nft || command -v nft >/dev/null || missing="$$missing nftables"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	echo '#include <openssl/evp.h>' | cc -E - >/dev/null 2>&1 || \
 		missing="$$missing gcc libc6-dev libssl-dev"; \
 	if [ -z "$$missing" ]; then \
 		: ; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; \
+		apt-get update -q && \
+			RUNLEVEL=1 apt-get install -q -y --no-install-recommends $$missing; \
 	else \
 		echo "The tests need$$missing; on Debian: sudo apt-get install$$missing" >&2; \
 		exit 1; \
 	fi
+
+docs: environment
+	$(BIN)/python tests/docs/test_commands.py
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info

@@ -34,6 +34,7 @@ CONFIGURATION = """\
 bind = 127.0.0.1,
 port = 0
 event_loop = {event_loop}
+drain_s = 0
 state_dir = {folder}/state
 
 [turn]

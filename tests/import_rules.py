@@ -18,10 +18,10 @@ PLUGIN = "plugins.*"
 # What every part of the server may use, and the parts.
 _BASIS = (
     *("", "errors", "paths", "clock", "config", "credential", "signaling"),
-    *("request", "hooks", "hookspecs"),
+    *("request", "hooks", "hookspecs", "collection"),
 )
 _PARTS = (
-    *("bucket", "repeats", "state", "certificate", "listener", "web"),
+    *("admin", "ban", "banfile", "bucket", "repeats", "state", "certificate", "listener", "web"),
     *("isolation", "implementation", "discovery", "pluginmanager"),
 )
 
@@ -36,40 +36,65 @@ TABLE: dict[str, tuple[str, ...]] = {
     "relay": ("stun", "errors"),
     # What the parts stand on.
     "paths": ("errors",),
+    "regularfile": (),
     "clock": (),
     "repeats": (),
-    "config": ("paths", "errors"),
+    "loglevel": (),
+    "config": ("paths", "regularfile", "errors"),
     "credential": ("clock", "config", "errors"),
     "request": ("config", "credential", "listener", "signaling", "errors"),
     "isolation": ("errors", "repeats"),
-    "hooks": ("", "config", "credential", "isolation", "request", "signaling", "errors"),
+    "collection": (),
+    "hooks": (
+        *("", "collection", "config", "credential", "isolation", "request", "signaling", "errors"),
+    ),
     "hookspecs": ("", "config", "credential", "hooks", "request", "signaling", "errors"),
     # The parts.
+    "ban": ("errors",),
+    "banfile": ("ban", "state", "errors"),
     "bucket": ("clock", "errors"),
+    "finding": (),
+    "chain": ("errors", "finding"),
+    "doubt": ("certificate", "chain", "config", "errors", "hooks"),
     "state": ("config", "paths", "errors"),
-    "certificate": ("config", "paths", "state", "errors"),
+    "certificate": ("config", "paths", "regularfile", "state", "errors"),
     "listener": (*_BASIS, "bucket", "certificate", "repeats"),
-    "web": (*_BASIS, "bucket", "listener"),
+    "web": (*_BASIS, "ban", "bucket", "listener"),
+    "admin": (*_BASIS, "ban", "implementation", "loglevel", "repeats", "web"),
     "implementation": _BASIS,
     "discovery": (*_BASIS, "implementation", "plugins"),
     "pluginmanager": (*_BASIS, "implementation", "isolation", "discovery", "plugins"),
-    "server": _BASIS + _PARTS,
+    "reload": (*_BASIS, "implementation", "pluginmanager", "regularfile"),
+    "server": (*_BASIS, *_PARTS, "doubt", "loglevel", "regularfile", "reload"),
     # Around the server: what the command line needs.
-    "process": (),
+    "redaction": (),
+    "logwriter": (),
+    "process": ("loglevel", "logwriter", "redaction"),
+    "inventory": ("", "config", "discovery", "errors", "implementation", "pluginmanager"),
     "scaffold": ("certificate", "config", "paths", "state", "errors"),
     "inspection": (
-        *("certificate", "config", "errors", "hooks", "pluginmanager"),
-        *("process", "server", "state", "web"),
+        *("certificate", "config", "doubt", "errors", "hooks", "pluginmanager"),
+        *("process", "reload", "server", "state", "web"),
+    ),
+    "doctor": (
+        *("certificate", "chain", "clock", "config", "credential", "errors", "finding", "hooks"),
+        *("inspection", "pluginmanager", "process", "server", "state", "stun"),
+    ),
+    "commands": (
+        *("", "admin", "ban", "certificate", "chain", "config", "credential", "doctor"),
+        *("errors", "finding"),
+        *("collection", "hooks", "inspection", "inventory", "pluginmanager", "server", "state"),
     ),
     "cli": (
         *("", "certificate", "clock", "config", "credential", "pluginmanager", "server"),
-        *("errors", "inspection", "process", "scaffold", "state"),
+        *("commands", "errors", "inspection", "process", "relay", "scaffold", "state"),
     ),
     "__main__": ("cli",),
     # The plugins' namespace, and any plugin.
     "plugins": ("paths",),
     PLUGIN: (
-        *("", "web", "config", "errors", "hooks", "credential", "repeats"),
+        *("", "web", "config", "errors", "hooks", "credential", "redaction", "repeats"),
+        "logwriter",
         *("stun", "turn", "signaling", "relay"),
     ),
 }
@@ -77,7 +102,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 # What it may import for annotations only, under `if TYPE_CHECKING:`.
 _ANNOTATIONS = (*_BASIS, *_PARTS, "server")
 ANNOTATIONS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    ("request", "hooks", "hookspecs", "server", "cli", *_PARTS, PLUGIN), _ANNOTATIONS
+    ("request", "collection", "hooks", "hookspecs", "server", "cli", *_PARTS, PLUGIN), _ANNOTATIONS
 )
 
 # The world outside: groups without I/O, clock and randomness, and the exceptions of one more.

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,22 +22,33 @@ class Served:
         folder: Where it runs, and where its log and the socket are put.
         arguments: The command line.
         code: Python code to run instead of the package.
+        environ: More variables than this process has.
+
+    Attributes:
+        told: What systemd was told besides: ``STATUS=`` and ``WATCHDOG=1``.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[object], code: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[object],
+        code: str = "",
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.told: list[str] = []
         how = ["-c", code] if code else ["-m", "tornado_webrtc"]
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         self._notify.settimeout(DEADLINE_S)
         self._log = folder / "log"
-        environ = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(folder / "notify")}
+        own = {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(folder / "notify")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *how, *map(str, arguments)],
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env={**os.environ, **environ},
+                env={**os.environ, **own, **(environ or {})},
             )
 
     def __enter__(self) -> Self:
@@ -54,7 +65,20 @@ class Served:
         return self._log.read_text()
 
     def heard(self) -> str:
-        """What systemd is told next; fails at once if the process ends instead."""
+        """What systemd is told next of its life; fails at once if the process ends instead."""
+        while (message := self.heard_next()).startswith(("STATUS=", "WATCHDOG=")):
+            self.told.append(message)
+        return message
+
+    def told_now(self) -> list[str]:
+        """What systemd has been told of its life since, without waiting for more."""
+        heard = []
+        while select.select([self._notify], [], [], 0)[0]:
+            heard.append(self._notify.recv(1024).decode())
+        return [each for each in heard if not each.startswith(("STATUS=", "WATCHDOG="))]
+
+    def heard_next(self) -> str:
+        """What systemd is told next, whatever it is."""
         deadline = time.monotonic() + DEADLINE_S
         while not select.select([self._notify], [], [], 0.05)[0]:
             assert self.process.poll() is None, self.log
@@ -63,8 +87,11 @@ class Served:
 
     def port(self) -> int:
         """The port that its log names."""
-        listening = re.search(r"listening on https?://127\.0\.0\.1:(\d+)$", self.log, re.M)
-        assert listening, self.log
+        deadline = time.monotonic() + DEADLINE_S
+        pattern = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)$", re.M)
+        while not (listening := pattern.search(self.log)):
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
         return int(listening[1])
 
     def exit_code(self) -> int:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.conftest import ExpectLog, LogGuard
 from tornado_webrtc.certificate import (
     CertificateStore,
+    machine_addresses,
     machine_names,
     make_certificate,
     write_certificate,
@@ -106,6 +107,12 @@ def test_no_name_and_no_day() -> None:
         made()
     with pytest.raises(CertificateError, match="at least 1 day, not 0"):
         make_certificate(["localhost"], days=0)
+
+
+def test_machine_addresses_are_among_the_names() -> None:
+    addresses = machine_addresses()
+    assert ipaddress.ip_address("127.0.0.1") in addresses
+    assert {str(each) for each in addresses} <= set(machine_names())
 
 
 def test_machine_names_fit_a_certificate() -> None:
@@ -284,6 +291,21 @@ async def test_new_files_are_noticed(store: CertificateStore) -> None:
         store.stop_watching()
 
 
+async def test_expired_one_is_noticed_with_a_warning(
+    store: CertificateStore, expect_log: ExpectLog
+) -> None:
+    expect_log("expired on 2020-01-02 and clients will refuse it")
+    serial = store.certificate.serial_number
+    made = make_certificate(["localhost"], days=1, now=datetime(2020, 1, 1, tzinfo=UTC))
+    for path, content in zip((store.cert, store.key), made, strict=True):
+        path.write_bytes(content)
+    store.start_watching(0.01)
+    try:
+        await until_serial_is_not(store, serial)
+    finally:
+        store.stop_watching()
+
+
 async def test_links_that_point_elsewhere_are_noticed(tmp_path: Path) -> None:
     # The layout of Let's Encrypt clients: live/cert.pem -> ../archive/cert1.pem
     live, archive = tmp_path / "live", tmp_path / "archive"
@@ -313,6 +335,7 @@ async def test_broken_news_are_logged_once_and_later_ones_are_taken(
     expect_log("the certificate in use stays")
     serial = store.certificate.serial_number
     store.start_watching(0.005)
+    assert store.error == ""
     if fault == "broken":
         store.cert.write_text("broken")
     else:
@@ -323,11 +346,13 @@ async def test_broken_news_are_logged_once_and_later_ones_are_taken(
     await asyncio.sleep(0.1)  # many more looks
     assert len(log_guard.records) == 1
     assert store.certificate.serial_number == serial
+    assert log_guard.records[0].getMessage() == f"{store.error}; the certificate in use stays"
     write_certificate(store.cert, store.key, ["localhost"], overwrite=True)
     try:
         await until_serial_is_not(store, serial)
     finally:
         store.stop_watching()
+    assert store.error == ""
 
 
 async def test_watching_again_replaces_the_watch_and_stopping_twice_is_fine(
@@ -340,3 +365,13 @@ async def test_watching_again_replaces_the_watch_and_stopping_twice_is_fine(
     await until_serial_is_not(store, serial)
     store.stop_watching()
     store.stop_watching()
+
+
+@pytest.mark.parametrize("name", ["cert", "key"])
+def test_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    paths = {each: tmp_path / f"{each}.pem" for each in ("cert", "key")}
+    write_certificate(paths["cert"], paths["key"], ["localhost"])
+    paths[name].unlink()
+    os.mkfifo(paths[name])
+    with pytest.raises(CertificateError, match="cannot be read: it is no regular file"):
+        CertificateStore(paths["cert"], paths["key"])

@@ -143,6 +143,8 @@ def test_version(option: str) -> None:
         ["cert", "frobnicate"],
         ["cert", "make", "only-one"],
         ["check", "a", "b"],
+        ["check", "a", "--conf", "b"],
+        ["--conf", "b", "check", "a"],
     ],
 )
 def test_wrong_usage_exits_2_and_does_nothing(
@@ -185,8 +187,9 @@ def test_init_without_tls(tmp_path: Path) -> None:
 def test_init_never_overwrites(made: Scaffold) -> None:
     before = made.conf.read_bytes()
     result = run("init", made.conf.parent)
-    assert (result.exit_code, result.stdout) == (78, "")
+    assert (result.exit_code, result.stdout) == (1, "")
     assert "server.ini, secret, cert.pem, key.pem already" in result.stderr
+    assert "configuration" not in result.stderr
     assert made.conf.read_bytes() == before
 
 
@@ -391,6 +394,8 @@ def test_server_serves_until_it_is_told_to_stop(
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"This port speaks HTTPS" in client.recv(4096)
         served.process.send_signal(signal.SIGHUP)
+        assert served.heard().startswith("RELOADING=1\n")
+        assert served.heard() == "READY=1"
         served.process.send_signal(number)
         assert served.heard() == "STOPPING=1"
         assert served.exit_code() == 0
@@ -399,7 +404,9 @@ def test_server_serves_until_it_is_told_to_stop(
     assert re.search(r"INFO +open https://localhost:\d+/$", served.log, re.M)
     assert served.log.endswith("INFO    stopped\n")
     assert made.secret.read_text().strip() not in served.log
-    assert "WARNING" not in served.log
+    warnings = [line for line in served.log.splitlines() if "WARNING" in line]
+    of_the_system = re.compile("receive buffer|files may be open")
+    assert all(of_the_system.search(line) for line in warnings), warnings
     assert "ERROR" not in served.log
 
 
@@ -433,6 +440,26 @@ def test_broken_configuration_exits_78(tmp_path: Path, broken: Path) -> None:
     assert "Traceback" not in served.log
 
 
+@pytest.mark.parametrize("name", ["key", "secret", "state"])
+def test_file_that_cannot_be_used_exits_78_and_check_says_the_same(
+    tmp_path: Path, made: Scaffold, name: str
+) -> None:
+    if name == "state":
+        (tmp_path / "state").touch()
+        set_line(made.conf, "#state_dir =", f"state_dir = {tmp_path / 'state'}")
+    else:
+        path = made.key if name == "key" else made.secret
+        assert path is not None
+        path.write_text("\n")
+    with Served(tmp_path, ["--conf", made.conf]) as served:
+        assert served.exit_code() == 78
+    said = run("check", "--conf", made.conf)
+    assert said.exit_code == 78
+    assert said.stderr.startswith("tornado-webrtc: 1 problem in the configuration:")
+    assert said.stderr in served.log
+    assert "Traceback" not in served.log
+
+
 def test_uvloop_that_is_asked_for_but_missing_exits_1(tmp_path: Path, made: Scaffold) -> None:
     set_line(made.conf, "#event_loop = auto", "event_loop = uvloop")
     code = "import sys; sys.modules['uvloop'] = None\nfrom tornado_webrtc.cli import main\nmain()"
@@ -451,3 +478,13 @@ def test_warnings_of_the_configuration_are_logged(tmp_path: Path) -> None:
         assert served.exit_code() == 0
     assert re.search(rf"WARNING {re.escape(str(conf))}, line 4, general.html_root", served.log)
     assert "plain HTTP: browsers give a page camera and microphone only on" in served.log
+
+
+def test_plain_http_behind_a_proxy_is_nothing_to_speak_of(tmp_path: Path) -> None:
+    conf = tmp_path / "server.ini"
+    conf.write_text("[general]\nbind = 127.0.0.1,\nport = 0\ntrusted_proxies = 127.0.0.1,\n")
+    with Served(tmp_path, ["--conf", conf]) as served:
+        assert served.heard() == "READY=1"
+        served.process.send_signal(signal.SIGTERM)
+        assert served.exit_code() == 0
+    assert "plain HTTP" not in served.log

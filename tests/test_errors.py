@@ -2,11 +2,13 @@
 
 from tornado_webrtc import errors
 from tornado_webrtc.errors import (
+    AdminError,
     ConfigError,
     PluginError,
     Problem,
     SignalingError,
     TornadoWebrtcError,
+    UnavailableError,
 )
 
 PORT = Problem("server.ini, line 2, general.port", "'many' is no number", "Give a number.")
@@ -15,14 +17,20 @@ HOST = Problem("server.ini, line 3, general.bind", "'x' is no address")
 
 def test_whoever_catches_the_base_catches_all() -> None:
     classes = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
-    assert len(classes) == 8
+    assert len(classes) == 11
     assert all(issubclass(each, TornadoWebrtcError) for each in classes)
 
 
 def test_tree_in_the_docstring_is_the_tree() -> None:
-    for each in TornadoWebrtcError.__subclasses__():
+    for each in (*TornadoWebrtcError.__subclasses__(), *AdminError.__subclasses__()):
         if each.__module__ == errors.__name__:
             assert f"── {each.__name__} " in (errors.__doc__ or "")
+
+
+def test_admin_error_has_the_status_and_code_of_the_answer() -> None:
+    error = AdminError("There is nothing.", status=404, code="not-found")
+    assert (str(error), error.status, error.code) == ("There is nothing.", 404, "not-found")
+    assert UnavailableError("gone").status == 0
 
 
 def test_problem_says_where_what_and_what_to_do() -> None:

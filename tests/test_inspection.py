@@ -1,26 +1,20 @@
 """What `check` finds beyond the file: certificates that do not load, servers open to the world."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import ExpectLog
 from tests.hook_server import HookServer
-from tornado_webrtc import inspection
 from tornado_webrtc.certificate import make_certificate, write_certificate
 from tornado_webrtc.config import Config, General, Turn, load
-from tornado_webrtc.errors import ConfigError, Problem
-from tornado_webrtc.inspection import check_surroundings, doubts, why_no_server
+from tornado_webrtc.errors import ConfigError
+from tornado_webrtc.inspection import check_surroundings, unusable_files, why_no_server
 from tornado_webrtc.pluginmanager import PluginManager
 from tornado_webrtc.server import load as load_with_plugins
-
-PUBLIC_4, PUBLIC_6 = "93.184.216.34", "2606:2800:220:1::1"
-MACHINE = ["localhost", "box", "127.0.0.1", "::1", "10.1.2.3", "fd00::1", "192.0.2.1"]
 
 
 def without_plugins(config: Config) -> PluginManager:
@@ -78,104 +72,6 @@ def test_expired_certificate_is_a_warning(tmp_path: Path, expect_log: ExpectLog)
     check(with_certificate(tmp_path))
 
 
-# --- doubts -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """This machine's names and addresses; a test adds public ones."""
-    names = list(MACHINE)
-    monkeypatch.setattr(inspection, "machine_names", lambda: names)
-    return names
-
-
-def doubts_without_plugins(config: Config) -> list[Problem]:
-    return doubts(config, without_plugins(config).hooks)
-
-
-def doubtful(config: Config) -> list[str]:
-    return [problem.where.rpartition(" ")[2] for problem in doubts_without_plugins(config)]
-
-
-def configured(*, api_access: Any = "open", path: Path | None = None, **general: Any) -> Config:
-    return Config(path=path, general=General(**general), turn=Turn(api_access=api_access))
-
-
-def test_private_machine_gives_no_doubts(machine: list[str]) -> None:
-    assert machine
-    assert doubts_without_plugins(configured()) == []
-
-
-@pytest.mark.parametrize("public", [PUBLIC_4, PUBLIC_6])
-def test_open_server_on_a_public_address_is_doubtful(machine: list[str], public: str) -> None:
-    machine.append(public)
-    found = doubts_without_plugins(configured(path=Path("conf/server.ini")))
-    assert [problem.where for problem in found] == [
-        "conf/server.ini, turn.api_access",
-        "conf/server.ini, general.cert",
-    ]
-    assert all(public in problem.message for problem in found)
-    assert all(problem.hint for problem in found)
-    assert not any("10.1.2.3" in problem.message for problem in found)
-
-
-def test_doubts_name_every_public_address_but_no_file_where_there_is_none(
-    machine: list[str],
-) -> None:
-    machine += [PUBLIC_4, PUBLIC_6]
-    found = doubts_without_plugins(configured())
-    assert [problem.where for problem in found] == [
-        "configuration, turn.api_access",
-        "configuration, general.cert",
-    ]
-    assert all(f"{PUBLIC_4}, {PUBLIC_6}" in problem.message for problem in found)
-
-
-def test_access_that_is_not_open_is_not_doubtful(machine: list[str]) -> None:
-    machine.append(PUBLIC_4)
-    assert doubtful(configured(api_access="peer")) == ["general.cert"]
-
-
-def test_access_by_authentication_needs_somebody_who_authenticates(machine: list[str]) -> None:
-    assert machine
-    (doubt,) = doubts_without_plugins(configured(api_access="auth"))
-    assert "no plugin authenticates" in doubt.message
-
-
-def test_https_or_a_proxy_for_it_is_not_doubtful(machine: list[str]) -> None:
-    machine.append(PUBLIC_4)
-    secure = {"cert": Path("cert.pem"), "key": Path("key.pem")}
-    behind = {"trusted_proxies": (ipaddress.ip_network("10.0.0.0/8"),)}
-    for general in (secure, behind):
-        assert doubtful(configured(**general)) == ["turn.api_access"]
-        assert doubtful(configured(api_access="peer", **general)) == []
-
-
-@pytest.mark.parametrize(
-    ("bind", "reachable"),
-    [
-        (("0.0.0.0", "::"), [PUBLIC_4, PUBLIC_6]),
-        (("0.0.0.0",), [PUBLIC_4]),
-        (("::",), [PUBLIC_6]),
-        (("127.0.0.1", "::1"), []),
-        (("10.1.2.3",), []),
-        ((PUBLIC_4,), [PUBLIC_4]),
-        ((PUBLIC_6, "127.0.0.1"), [PUBLIC_6]),
-        (("8.8.8.8",), []),
-    ],
-)
-def test_only_addresses_that_the_server_listens_on_count(
-    machine: list[str], bind: tuple[str, ...], reachable: list[str]
-) -> None:
-    machine += [PUBLIC_4, PUBLIC_6]
-    text = "\n".join(problem.message for problem in doubts_without_plugins(configured(bind=bind)))
-    assert [address for address in (PUBLIC_4, PUBLIC_6) if address in text] == reachable
-
-
-def test_this_machine_can_be_looked_at() -> None:
-    assert set(doubtful(configured())) <= {"turn.api_access", "general.cert"}
-
-
 # --- what serving would need --------------------------------------------------------
 
 
@@ -185,7 +81,10 @@ def test_everything_that_does_not_work_is_said_at_once(tmp_path: Path) -> None:
     config = Config(
         path=Path("server.ini"),
         general=General(
-            cert=tmp_path / "cert.pem", key=tmp_path / "key.pem", bind=("nowhere.invalid",)
+            cert=tmp_path / "cert.pem",
+            key=tmp_path / "key.pem",
+            bind=("nowhere.invalid",),
+            state_dir=secret_file,
         ),
         turn=Turn(secret_file=secret_file),
     )
@@ -193,9 +92,15 @@ def test_everything_that_does_not_work_is_said_at_once(tmp_path: Path) -> None:
         check(config)
     assert [problem.where for problem in caught.value.problems] == [
         "server.ini, general.cert",
-        "server.ini, general.bind",
+        "server.ini, general.state_dir",
         "server.ini, turn.secret_file",
+        "server.ini, general.bind",
     ]
+
+
+def test_files_of_a_server_that_can_start(tmp_path: Path) -> None:
+    write_certificate(tmp_path / "cert.pem", tmp_path / "key.pem", ["localhost"])
+    assert unusable_files(with_certificate(tmp_path)) == []
 
 
 def test_checking_makes_no_secret(tmp_path: Path) -> None:

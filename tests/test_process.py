@@ -1,6 +1,7 @@
 """The process: log lines, file limit, event loop, and what systemd is told."""
 
 import asyncio
+import logging
 import os
 import re
 import resource
@@ -14,7 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ExpectLog
-from tornado_webrtc.process import loop_factory, notify_systemd, raise_file_limit
+from tornado_webrtc import process
+from tornado_webrtc.process import (
+    Supervision,
+    loop_factory,
+    notify_systemd,
+    raise_file_limit,
+    warn_of_limits,
+    watchdog_interval,
+)
 
 DEADLINE_S = 30.0
 
@@ -67,6 +76,94 @@ def test_journal_adds_the_time_itself() -> None:
     ]
 
 
+CARELESS = """
+import logging
+from tornado_webrtc.process import configure_logging
+configure_logging("INFO")
+logging.info("the client sent %s", {"token": "s3cr3t"})
+logging.info("%d tokens", "token=s3cr3t")
+try:
+    raise ValueError("redis://user:s3cr3t@cache.example is down")
+except ValueError:
+    logging.exception("password=%s", "s3cr3t")
+"""
+
+
+def test_what_no_log_may_hold_is_taken_out() -> None:
+    out, log = run_python(CARELESS, {"JOURNAL_STREAM": "8:12345"})
+    assert "s3cr3t" not in out + log
+    lines = log.splitlines()
+    assert lines[0] == "INFO    the client sent {'token': '[redacted]'}"
+    assert lines[1].startswith("INFO root: %d tokens [TypeError: the arguments do not fit, at ")
+    assert lines[2] == "ERROR   password=[redacted]"
+    assert lines[-1] == "ValueError: redis://[redacted]@cache.example is down"
+
+
+STALLED = """
+import logging, sys
+from tornado_webrtc.process import configure_logging, flush_logging
+configure_logging("INFO")
+for number in range({lines}):
+    logging.info("%d %s", number, "x" * 1000)
+print("done", flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "flush_logging(); raise ValueError('x')", "sys.exit(3)"])
+def test_reader_that_stalls_stops_nobody_and_loses_nothing(end: str) -> None:
+    code = STALLED.format(lines=2000, end=end)
+    command = [sys.executable, "-c", code]
+    environ = {**os.environ, "JOURNAL_STREAM": "8:1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == "done\n", "it waits for nobody to read"
+        log = running.stderr.read()
+    numbers = re.findall(r"^INFO    (\d+) x+$", log, re.MULTILINE)
+    assert numbers == [str(number) for number in range(2000)]
+    assert log.endswith("ValueError: x\n") is ("raise" in end), "what failed is said last"
+
+
+def test_lines_that_are_too_many_are_counted() -> None:
+    code = STALLED.format(lines=12000, end="sys.stdin.readline(); logging.info('late')")
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == "done\n"
+        first = [running.stderr.readline() for _ in range(5000)]
+        running.stdin.write("\n")
+        running.stdin.flush()
+        log = "".join(first) + running.stderr.read()
+    found = re.search(r"WARNING (\d+) lines of the log are missing here: too many lines wait", log)
+    assert found is not None
+    assert len(re.findall(r"\bINFO    ", log)) + int(found[1]) == 12001
+    assert log.rstrip().endswith("late")
+
+
+def test_process_ends_though_nobody_reads() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STALLED.format(lines=500, end="")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.wait(DEADLINE_S) == 0
+
+
+def test_standard_error_without_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert type(process._console()) is logging.StreamHandler
+
+
 def test_debug_level_leaves_out_the_chatter_of_asyncio() -> None:
     _, log = run_python(LOG.format(level="DEBUG"), {"JOURNAL_STREAM": "8:12345"})
     debug = [line for line in log.splitlines() if line.startswith("DEBUG")]
@@ -105,6 +202,35 @@ def test_file_limit_that_cannot_be_raised_is_a_warning(
     monkeypatch.setattr(resource, "setrlimit", refuse)
     expect_log(r"^the limit of 1024 open files cannot be raised: not allowed to raise")
     assert raise_file_limit() == 1024
+
+
+@pytest.mark.parametrize(("files", "warned"), [(4095, True), (4096, False)])
+def test_small_file_limit_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog, files: int, warned: bool
+) -> None:
+    monkeypatch.setattr(process, "RMEM_MAX", Path("/nowhere"))
+    if warned:
+        expect_log("^only 4095 files may be open, .*LimitNOFILE=65536")
+    warn_of_limits(files, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "warned"),
+    [("1000\n", 1001, True), ("1000\n", 1000, False), ("1000\n", 0, False), ("", 1001, False)],
+)
+def test_small_receive_buffer_is_a_warning_that_says_what_to_do(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: ExpectLog,
+    text: str,
+    wanted: int,
+    warned: bool,
+) -> None:
+    (tmp_path / "rmem_max").write_text(text)
+    monkeypatch.setattr(process, "RMEM_MAX", tmp_path / "rmem_max")
+    if warned:
+        expect_log(r"at most 1000 bytes .*run: sysctl -w net\.core\.rmem_max=1001$")
+    warn_of_limits(4096, wanted)
 
 
 # --- systemd ----------------------------------------------------------------------
@@ -146,6 +272,90 @@ def test_manager_that_is_gone_is_a_warning_and_no_more(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     expect_log(r"^systemd cannot be told 'READY=1': .*No such file")
     assert not notify_systemd("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("variables", "interval_s"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+    ],
+)
+def test_watchdog_interval(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], interval_s: float | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert watchdog_interval() == interval_s
+
+
+async def heard(manager: socket.socket) -> str:
+    async with asyncio.timeout(DEADLINE_S):
+        return (await asyncio.get_running_loop().sock_recv(manager, 1024)).decode()
+
+
+async def test_status_is_told_when_it_changes(
+    service_manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "STATUS_INTERVAL_S", 0.01)
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    texts = iter(["a", "a", "a", "b", "b", "c"])
+    supervision = Supervision(lambda: next(texts, "c"))
+    supervision.start()
+    assert [await heard(service_manager) for _ in range(4)] == [
+        "WATCHDOG=1",
+        "STATUS=a",
+        "STATUS=b",
+        "STATUS=c",
+    ]
+    supervision.stop()
+
+
+async def test_watchdog_is_fed_twice_in_its_interval(
+    service_manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    supervision = Supervision(lambda: "idle")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    supervision.start()
+    messages = [await heard(service_manager) for _ in range(5)]
+    assert messages.count("WATCHDOG=1") == 4
+    assert loop.time() - began > 0.1
+    supervision.stop()
+
+
+async def test_an_error_ends_nothing(
+    service_manager: socket.socket, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog
+) -> None:
+    expect_log("systemd could not be told: status")
+    monkeypatch.setattr(process, "STATUS_INTERVAL_S", 0.01)
+    answers = iter([1, 0, 1])
+    supervision = Supervision(lambda: f"{1 // next(answers, 2)}")
+    supervision.start()
+    assert [await heard(service_manager) for _ in range(2)] == ["STATUS=1", "STATUS=0"]
+    supervision.stop()
+
+
+async def test_nothing_is_told_outside_of_systemd() -> None:
+    supervision = Supervision(lambda: "never asked for")
+    supervision.start()
+    assert supervision._timers == {}
+    supervision.stop()
+
+
+async def test_reload_begins_and_ends_whatever_comes_of_it(service_manager: socket.socket) -> None:
+    async def fail() -> None:
+        raise ValueError("a bad file")
+
+    with pytest.raises(ValueError, match="a bad file"):
+        await Supervision(str).reload(fail)
+    assert service_manager.recv(1024).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+    assert service_manager.recv(1024) == b"READY=1"
 
 
 # --- event loop -------------------------------------------------------------------

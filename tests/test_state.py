@@ -122,6 +122,34 @@ def test_state_directory_without_write_access(unprivileged: Path) -> None:
         StateDir(unprivileged).secret()
 
 
+def test_check_finds_what_would_fail(unprivileged: Path) -> None:
+    missing = unprivileged / "new" / "state"
+    StateDir(missing).check()
+    assert not missing.parent.exists()
+    unprivileged.chmod(0o500)
+    for path in (unprivileged, missing):
+        with pytest.raises(StateError, match=rf"cannot write to {path}; give this user write"):
+            StateDir(path).check()
+
+
+def test_check_finds_a_file_that_cannot_be_read(unprivileged: Path) -> None:
+    state = StateDir(unprivileged)
+    state.node_id()
+    state.check()
+    (unprivileged / "node_id").chmod(0)
+    with pytest.raises(StateError, match=r"cannot read .*node_id; give this user access"):
+        state.check()
+
+
+def test_check_finds_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(StateError, match="is a file, but a folder is needed"):
+        StateDir(path).check()
+    with pytest.raises(StateError, match="cannot write to"):
+        StateDir(path / "state").check()
+
+
 def test_existing_file_is_kept_or_replaced(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_file(path, b"first", mode=0o600)
@@ -179,3 +207,37 @@ def test_the_process_that_comes_second_takes_what_is_there(
 
     monkeypatch.setattr(Path, "exists", first_look)
     assert StateDir(tmp_path).secret() == "made-by-the-other-process"
+
+
+def test_what_was_stored_is_loaded(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    assert state.load("bans.json") is None
+    state.store("bans.json", b"one")
+    state.store("bans.json", b"two")
+    assert state.load("bans.json") == b"two"
+    path = tmp_path / "state" / "bans.json"
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_cannot_be_stored_or_loaded(unprivileged: Path) -> None:
+    state = StateDir(unprivileged)
+    state.store("bans.json", b"one")
+    (unprivileged / "bans.json").chmod(0)
+    with pytest.raises(StateError, match=r"cannot read .*bans\.json"):
+        state.load("bans.json")
+    unprivileged.chmod(0o500)
+    with pytest.raises(StateError, match=r"cannot write .*bans\.json"):
+        state.store("bans.json", b"two")
+
+
+def test_drafts_of_one_file_are_removed(tmp_path: Path) -> None:
+    StateDir(tmp_path / "nothing").remove_drafts("bans.json")
+    for name in (".bans.json.abc", ".secret.abc", "bans.json", ".bans.json"):
+        (tmp_path / name).touch()
+    StateDir(tmp_path).remove_drafts("bans.json")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        ".bans.json",
+        ".secret.abc",
+        "bans.json",
+    ]

@@ -25,9 +25,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tornado.ioloop import PeriodicCallback
 
 from tornado_webrtc.errors import CertificateError
+from tornado_webrtc.regularfile import read_regular_file
 from tornado_webrtc.state import write_file
 
-__all__ = ["CertificateStore", "machine_names", "make_certificate", "write_certificate"]
+__all__ = [
+    "CertificateStore",
+    "machine_addresses",
+    "machine_names",
+    "make_certificate",
+    "write_certificate",
+]
 
 log = logging.getLogger("tornado_webrtc.certificate")
 
@@ -129,19 +136,25 @@ def _general_name(name: str) -> x509.IPAddress | x509.DNSName:
 
 
 def machine_names() -> list[str]:
-    """Return the names and addresses under which this machine can be reached.
+    """Return the names and addresses under which this machine can be reached."""
+    names = ["localhost", socket.gethostname(), socket.getfqdn()]
+    names = [name for name in names if _DNS_NAME.fullmatch(name)]
+    return list(dict.fromkeys([*names, *map(str, machine_addresses())]))
+
+
+def machine_addresses() -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the addresses of this machine; no name is looked up.
 
     IPv6 link-local addresses are left out: they need a scope, which neither a
     URL in a browser nor a certificate can carry.
     """
-    names = ["localhost", socket.gethostname(), socket.getfqdn()]
-    names = [name for name in names if _DNS_NAME.fullmatch(name)]
+    found = []
     for adapter in ifaddr.get_adapters():
         for entry in adapter.ips:
             address = ipaddress.ip_address(entry.ip if isinstance(entry.ip, str) else entry.ip[0])
             if isinstance(address, ipaddress.IPv4Address) or not address.is_link_local:
-                names.append(str(address))
-    return list(dict.fromkeys(names))
+                found.append(address)
+    return found
 
 
 def write_certificate(
@@ -182,6 +195,9 @@ class CertificateStore:
         cert: PEM file: the certificate, then the intermediate ones.
         key: PEM file with the key, without a passphrase.
 
+    Attributes:
+        error: Why what the files held at the last look cannot be used; empty if it can.
+
     Raises:
         CertificateError: If they cannot be used.
     """
@@ -189,6 +205,7 @@ class CertificateStore:
     def __init__(self, cert: Path, key: Path) -> None:
         self.cert = cert
         self.key = key
+        self.error = ""
         self._watch: PeriodicCallback | None = None
         self._signature = self._look()
         self._loaded = _load(cert, key)
@@ -209,15 +226,18 @@ class CertificateStore:
 
         Returns:
             True if new handshakes get a new certificate from now on. If the
-            files cannot be used, that is logged and the old one stays.
+            files cannot be used, `error` says why, that is logged, and the old
+            one stays.
         """
         # Looked at before reading: what changes in between is seen at the next look.
         self._signature = self._look()
         try:
             loaded = _load(self.cert, self.key)
         except CertificateError as error:
+            self.error = str(error)
             log.error("%s; the certificate in use stays", error)
             return False
+        self.error = ""
         if loaded.digest == self._loaded.digest:
             return False
         self._loaded = loaded
@@ -226,7 +246,6 @@ class CertificateStore:
             self.cert,
             loaded.certificate.not_valid_after_utc.date(),
         )
-        _warn_about_validity(self.cert, loaded.certificate)
         return True
 
     def start_watching(self, interval_s: float = 10) -> None:
@@ -242,8 +261,8 @@ class CertificateStore:
             self._watch = None
 
     def _reload_if_changed(self) -> None:
-        if self._look() != self._signature:
-            self.reload()
+        if self._look() != self._signature and self.reload():
+            _warn_about_validity(self.cert, self.certificate)
 
     def _look(self) -> tuple[tuple[int, ...] | None, ...]:
         # stat() follows symbolic links, so a link that points elsewhere (the
@@ -292,7 +311,7 @@ def _load(cert: Path, key: Path) -> _Loaded:
 
 def _read(what: str, path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except FileNotFoundError as error:
         raise CertificateError(f"the {what} {path} does not exist; {_HINT}") from error
     except OSError as error:

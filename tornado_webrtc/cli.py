@@ -3,51 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
 import os
 import platform
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
 import tornado
+from click.core import ParameterSource
 
 from tornado_webrtc import __version__
-from tornado_webrtc.certificate import machine_names, write_certificate
 from tornado_webrtc.clock import Clock
+from tornado_webrtc.commands.certificate import cert
+from tornado_webrtc.commands.doctor import doctor
+from tornado_webrtc.commands.operate import COMMANDS
+from tornado_webrtc.commands.option import conf_option, conf_path, reports_errors
+from tornado_webrtc.commands.plugins import plugins as plugins_command
 from tornado_webrtc.config import Config
 from tornado_webrtc.credential import check_name, mint
-from tornado_webrtc.errors import ConfigError, Problem, TornadoWebrtcError
+from tornado_webrtc.errors import (
+    CertificateError,
+    ConfigError,
+    Problem,
+    StateError,
+    TornadoWebrtcError,
+)
 from tornado_webrtc.inspection import (
     check_surroundings,
     doubts,
     offered_servers,
     rtc_configuration,
+    unusable_files,
     why_no_server,
 )
 from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager
 from tornado_webrtc.process import (
+    Supervision,
     configure_logging,
+    flush_logging,
     loop_factory,
     notify_systemd,
     raise_file_limit,
+    warn_of_limits,
 )
+from tornado_webrtc.relay import LISTENER_BUFFER_BYTES
 from tornado_webrtc.scaffold import make_folder
-from tornado_webrtc.server import Server, load, read_secrets
+from tornado_webrtc.server import Server, ServerState, load, read_secrets
 from tornado_webrtc.state import StateDir
 
 __all__ = ["main"]
 
 log = logging.getLogger("tornado_webrtc")
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 78
-"""As sysexits.h has it; the systemd unit does not restart after it."""
 
 EPILOG = """\b
 First steps:
@@ -62,46 +73,13 @@ Any setting can also come from the environment, for example
   TORNADO_WEBRTC__GENERAL__PORT=443
 
 \b
-Exit status: 0 stopped as asked, 1 failed, 2 wrong usage, 78 wrong configuration.
-SIGTERM and SIGINT stop the server, SIGHUP reads the certificate again.
+Exit status: 0 stopped as asked, 1 failed, 2 wrong usage, 69 no server listens to a
+command, 78 wrong configuration.
+SIGTERM lets calls come to their end and stops the server, a second one or SIGINT stops
+it at once; SIGHUP reads the configuration and the certificate again.
 """
 
 _ADDED = "tornado_webrtc.added"
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-conf_option = click.option(
-    "--conf",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar="TORNADO_WEBRTC_CONF",
-    metavar="FILE",
-    is_eager=True,  # --help after it shows the commands of its plugins
-    help="The configuration; without it the defaults and the environment hold.",
-)
-
-
-def _reports_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Say in words what went wrong, and exit with the status that belongs to it."""
-
-    @functools.wraps(command)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return command(*args, **kwargs)
-        except ConfigError as error:
-            click.echo(_problems(error), err=True)
-            sys.exit(EXIT_CONFIG)
-        except TornadoWebrtcError as error:
-            click.echo(f"tornado-webrtc: {error}", err=True)
-            sys.exit(EXIT_FAILED)
-
-    return wrapper
-
-
-def _problems(error: ConfigError) -> str:
-    count = len(error.problems)
-    heading = "1 problem" if count == 1 else f"{count} problems"
-    return f"tornado-webrtc: {heading} in the configuration:\n\n{error}"
 
 
 class CommandGroup(click.Group):
@@ -118,7 +96,7 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name; the core's come first."""
         command = super().get_command(ctx, cmd_name)
-        return command or _reports_errors(self._added)(ctx).get(cmd_name)
+        return command or reports_errors(self._added)(ctx).get(cmd_name)
 
     def _added(self, ctx: click.Context) -> dict[str, click.Command]:
         if _ADDED not in ctx.meta:
@@ -157,7 +135,7 @@ def _loaded(config: Config, found: list[FoundPlugin]) -> PluginManager:
     f"Tornado {tornado.version})",
 )
 @click.pass_context
-@_reports_errors
+@reports_errors
 def main(context: click.Context, conf: Path | None) -> None:
     """Serve everything a WebRTC app needs to connect its users.
 
@@ -169,22 +147,28 @@ def main(context: click.Context, conf: Path | None) -> None:
         serve(conf)
 
 
-def _conf(context: click.Context, conf: Path | None) -> Path | None:
-    """``--conf`` may stand before or after the sub-command."""
-    found: Path | None = conf or context.obj
-    return found
-
-
 # --- serving ------------------------------------------------------------------
 
 
 def serve(conf: Path | None) -> None:
     """Serve until a signal says otherwise."""
+    with _noted(signal.SIGHUP) as hang_ups:
+        _serve_noting(conf, hang_ups)
+
+
+def _serve_noting(conf: Path | None, hang_ups: list[int]) -> None:
     config, found = load(conf)
     configure_logging(config.general.log_level)
+    try:
+        _serve_logging(config, found, hang_ups)
+    finally:  # whatever is said of a failure comes last
+        flush_logging()
+
+
+def _serve_logging(config: Config, found: list[FoundPlugin], hang_ups: list[int]) -> None:
     for warning in config.warnings:
         log.warning("%s", warning)
-    raise_file_limit()
+    file_limit = raise_file_limit()
     try:
         factory = loop_factory(config.general.event_loop)
     except ImportError:
@@ -193,24 +177,166 @@ def serve(conf: Path | None) -> None:
             "or set [general] event_loop = auto"
         ) from None
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(config, found))
+        runner.run(_serve(config, found, file_limit, hang_ups))
 
 
-async def _serve(config: Config, found: list[FoundPlugin]) -> None:
-    server = Server(config, found)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
-    await server.start()
-    _say_where(server)
-    notify_systemd("READY=1")
-    await stopping.wait()
+@contextlib.contextmanager
+def _noted(number: signal.Signals) -> Iterator[list[int]]:
+    """Only note that a signal comes, until the event loop takes it over."""
+    came: list[int] = []
+    before = signal.signal(number, lambda *_: came.append(number))
+    try:
+        yield came
+    finally:
+        signal.signal(number, before)
+
+
+async def _serve(
+    config: Config, found: list[FoundPlugin], file_limit: int, hang_ups: list[int]
+) -> None:
+    server = _make_server(config, found)
+    signals = _Signals(server)
+    try:
+        if await _start(server, signals):
+            _say_where(server)
+            relays = "allocations" in server.collections
+            warn_of_limits(file_limit, LISTENER_BUFFER_BYTES if relays else 0)
+            notify_systemd("READY=1")
+            signals.begin(reload=bool(hang_ups))
+            await _until_told(server, signals)
+    finally:
+        signals.let_go()
+        await server.stop()
+        signals.supervision.stop()
+    log.info("stopped")
+
+
+def _make_server(config: Config, found: list[FoundPlugin]) -> Server:
+    """Make it; a file that is to blame is found wrong as `check` would find it.
+
+    Raises:
+        ConfigError: A file cannot be used, and will not be after a restart.
+        TornadoWebrtcError: Something else went wrong: the disk is full, for example.
+    """
+    try:
+        return Server(config, found)
+    except (CertificateError, StateError) as error:
+        if problems := unusable_files(config):
+            raise ConfigError(problems) from error
+        raise
+
+
+async def _start(server: Server, signals: _Signals) -> bool:
+    """Start a server; False if it is to stop before that is done."""
+    starting = asyncio.create_task(server.start())
+    stopping = asyncio.create_task(signals.stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if starting.done():
+        await starting
+        return True
+    log.info("stopping, although not everything is started")
+    notify_systemd("STOPPING=1")
+    signals.let_go()
+    starting.cancel()
+    await asyncio.wait({starting})
+    if not starting.cancelled() and (error := starting.exception()) is not None:
+        log.error("%s", error)
+    return False
+
+
+async def _until_told(server: Server, signals: _Signals) -> None:
+    """Serve until a signal or the end of a drain, then drain unless that was done."""
+    await _first(signals.stop, server.drained)
     log.info("stopping")
     notify_systemd("STOPPING=1")
-    await server.stop()
-    log.info("stopped")
+    if not signals.at_once.is_set():
+        draining = asyncio.create_task(server.drain())
+        await _first(signals.at_once, server.drained)
+        draining.cancel()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+class _Signals:
+    """What a running server is told by signals.
+
+    SIGHUP reads the configuration again. SIGTERM drains the server, then stops it; a
+    second one, and SIGINT at any time, does not wait for calls. One more after that
+    ends the process on the spot.
+
+    Attributes:
+        stop: The server shall stop.
+        at_once: It shall not be drained, or no longer.
+        supervision: Tells systemd.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self.stop = asyncio.Event()
+        self.at_once = asyncio.Event()
+        self.supervision = Supervision(functools.partial(_status, server))
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_wanted = False
+        self._loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def let_go(self) -> None:
+        """From here on, SIGTERM and SIGINT do what they do to any process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.remove_signal_handler(number)
+
+    def _terminate(self) -> None:
+        if self.stop.is_set():
+            self._stop_at_once()
+        self.stop.set()
+
+    def _interrupt(self) -> None:
+        self._stop_at_once()
+        self.stop.set()
+
+    def _stop_at_once(self) -> None:
+        if self.stop.is_set() and not self.at_once.is_set():
+            log.info("told again: stops at once")
+        self.at_once.set()
+
+    def begin(self, *, reload: bool) -> None:
+        """The server has started: tell systemd, and do what had to wait for that."""
+        self.supervision.start()
+        if reload or self._reload_wanted:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._reload_wanted = True
+        if self._reloading is None and self._server.state is not ServerState.STARTING:
+            self._reloading = self._loop.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        """Read the configuration again; however often that is wanted meanwhile, once more."""
+        while self._reload_wanted:
+            self._reload_wanted = False
+            try:
+                await self.supervision.reload(self._server.reload)
+            except ConfigError:
+                continue  # logged, and all stays as it is
+            except Exception:
+                log.exception("the configuration could not be read again")
+        self._reloading = None
+
+
+def _status(server: Server) -> str:
+    """What the server does at the moment, for ``systemctl status``."""
+    found = {name: server.count(name) for name in server.collections}
+    counts = ", ".join(f"{name} {'?' if n is None else n}" for name, n in found.items())
+    return f"{server.state}: {counts}"
 
 
 def _say_where(server: Server) -> None:
@@ -220,7 +346,7 @@ def _say_where(server: Server) -> None:
     log.info("tornado-webrtc %s, configuration %s", __version__, server.config.path or "(none)")
     log.info("plugins: %s", ", ".join(server.plugins.names) or "none")
     log.info("listening on %s", where)
-    if server.scheme == "http":
+    if server.scheme == "http" and not general.trusted_proxies:
         log.info("plain HTTP: browsers give a page camera and microphone only on localhost")
     host = general.domain or "localhost"
     log.info("open %s://%s:%d/", server.scheme, host, server.port)
@@ -235,7 +361,7 @@ def _say_where(server: Server) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 8086 if not given.")
 @click.option("--bind", multiple=True, metavar="ADDRESS", help="Listen only there; repeatable.")
 @click.option("--tls/--no-tls", default=True, help="Make a development certificate, or none.")
-@_reports_errors
+@reports_errors
 def init(folder: Path, domain: str, port: int | None, bind: tuple[str, ...], tls: bool) -> None:
     """Make a folder with a ready configuration, a random secret and a certificate."""
     made = make_folder(folder, domain=domain, port=port, bind=bind, tls=tls)
@@ -251,10 +377,12 @@ def init(folder: Path, domain: str, port: int | None, bind: tuple[str, ...], tls
 @conf_option
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_context
-@_reports_errors
+@reports_errors
 def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     """Say everything that is wrong or doubtful in a configuration, and serve nothing."""
-    path = file or _conf(context, conf)
+    if file and any(map(_names_conf, (context, context.find_root()))):
+        raise click.UsageError("FILE and --conf name the same thing; give one of them.")
+    path = file or conf_path(context, conf)
     config, found = load(path)
     plugins = _loaded(config, found)
     for warning in config.warnings:
@@ -270,6 +398,10 @@ def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     click.echo(f"clients are told to use: {', '.join(uris) or f'no ICE server ({reason})'}")
 
 
+def _names_conf(context: click.Context) -> bool:
+    return context.get_parameter_source("conf") is ParameterSource.COMMANDLINE
+
+
 async def _inspect(config: Config, plugins: PluginManager) -> tuple[list[Problem], list[str]]:
     """Find what is doubtful, and the URIs that clients are told."""
     warnings = await check_surroundings(config, plugins)
@@ -283,10 +415,10 @@ async def _inspect(config: Config, plugins: PluginManager) -> tuple[list[Problem
 @click.argument("user")
 @click.option("--json", "as_json", is_flag=True, help="Print what /api/turn?format=ice answers.")
 @click.pass_context
-@_reports_errors
+@reports_errors
 def credentials(context: click.Context, conf: Path | None, user: str, as_json: bool) -> None:
     """Make a time-limited TURN credential for USER, and say where to use it."""
-    config, found = load(_conf(context, conf))
+    config, found = load(conf_path(context, conf))
     if problem := check_name(user):
         raise click.BadParameter(problem, param_hint="USER")
     credential = mint(_secret(config), user, config.turn.credential_ttl_s, Clock().wall())
@@ -326,24 +458,8 @@ def _secret(config: Config) -> str:
     return secret
 
 
-@main.group()
-def cert() -> None:
-    """Certificates for TLS."""
-
-
-@cert.command("make")
-@click.argument("cert_file", type=click.Path(path_type=Path, dir_okay=False), metavar="CERT")
-@click.argument("key_file", type=click.Path(path_type=Path, dir_okay=False), metavar="KEY")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--force", is_flag=True, help="Replace the files if they are there.")
-@_reports_errors
-def cert_make(cert_file: Path, key_file: Path, names: tuple[str, ...], force: bool) -> None:
-    """Make a development certificate, signed by nobody but itself.
-
-    It is for the NAMEs given (host names and addresses), or else for those of
-    this machine.
-    """
-    names = names or tuple(machine_names())
-    write_certificate(cert_file, key_file, names, overwrite=force)
-    click.echo(f"{cert_file}: a development certificate, for {', '.join(names)}")
-    click.echo(f"{key_file}: its key; keep it")
+main.add_command(cert)
+main.add_command(doctor)
+main.add_command(plugins_command)
+for operating in COMMANDS:
+    main.add_command(operating)

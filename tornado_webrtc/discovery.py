@@ -27,7 +27,7 @@ from tornado_webrtc.errors import Problem
 from tornado_webrtc.implementation import faults
 from tornado_webrtc.paths import shipped_plugins_dir
 
-__all__ = ["ENTRY_POINTS", "RESERVED", "FoundPlugin", "Survey", "survey"]
+__all__ = ["ENTRY_POINTS", "RESERVED", "Candidate", "FoundPlugin", "Survey", "survey"]
 
 ENTRY_POINTS = "tornado_webrtc"
 RESERVED = frozenset({"general", "signaling", "turn", "plugins", "admin"})
@@ -61,16 +61,24 @@ class Survey:
         found: The plugins that run, in the order in which they are registered.
         problems: What has to be put right.
         names: Every plugin that exists, whether it runs or not.
+        candidates: The places where those were found, in order.
     """
 
     found: tuple[FoundPlugin, ...]
     problems: tuple[Problem, ...]
     names: frozenset[str]
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A place where a plugin was found: a file, or an entry point."""
+class Candidate:
+    """A place where a plugin was found.
+
+    Attributes:
+        name: What it is called in the configuration.
+        origin: As that of a `FoundPlugin`.
+        source: Its file, or the entry point that names it.
+    """
 
     name: str
     origin: str
@@ -78,6 +86,7 @@ class _Candidate:
 
     @property
     def place(self) -> str:
+        """Where a person has to look."""
         if isinstance(self.source, Path):
             return str(self.source)
         return f"{self.origin} (entry point {self.source.value})"
@@ -102,14 +111,14 @@ def survey(plugins: Plugins, sections: Collection[str]) -> Survey:
         each for each in _without_clashes(candidates, problems) if _runs(each, plugins, sections)
     ]
     found = [plugin for each in active if (plugin := _found(each, problems)) is not None]
-    return Survey(tuple(found), tuple(problems), names)
+    return Survey(tuple(found), tuple(problems), names, tuple(candidates))
 
 
-def _candidates(folders: Sequence[Path], problems: list[Problem]) -> Iterator[_Candidate]:
+def _candidates(folders: Sequence[Path], problems: list[Problem]) -> Iterator[Candidate]:
     shipped = shipped_plugins_dir() or Path(str(_NAMESPACE.__file__)).parent
     yield from _in_folder(shipped, _SHIPPED, problems)
     for entry in dict.fromkeys(entry_points(group=ENTRY_POINTS)):
-        yield _Candidate(entry.name, _distribution(entry), entry)
+        yield Candidate(entry.name, _distribution(entry), entry)
     seen = {shipped.resolve()}
     for folder in folders:
         if folder.resolve() not in seen:
@@ -118,7 +127,7 @@ def _candidates(folders: Sequence[Path], problems: list[Problem]) -> Iterator[_C
             yield from _in_folder(folder.resolve(), str(folder), problems)
 
 
-def _in_folder(folder: Path, origin: str, problems: list[Problem]) -> Iterator[_Candidate]:
+def _in_folder(folder: Path, origin: str, problems: list[Problem]) -> Iterator[Candidate]:
     """Find ``NAME.py`` and ``NAME/__init__.py``; a leading ``_`` or ``.`` hides a name."""
     try:
         entries = sorted(folder.iterdir())
@@ -132,9 +141,9 @@ def _in_folder(folder: Path, origin: str, problems: list[Problem]) -> Iterator[_
             continue
         if entry.is_dir():
             if (entry / "__init__.py").is_file():
-                yield _Candidate(entry.name, origin, entry / "__init__.py")
+                yield Candidate(entry.name, origin, entry / "__init__.py")
         elif entry.suffix == ".py":
-            yield _Candidate(entry.stem, origin, entry)
+            yield Candidate(entry.stem, origin, entry)
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -143,7 +152,7 @@ def _distribution(entry: EntryPoint) -> str:
     return f"distribution {entry.dist.name} {entry.dist.version}"
 
 
-def _named_well(candidate: _Candidate, problems: list[Problem]) -> bool:
+def _named_well(candidate: Candidate, problems: list[Problem]) -> bool:
     name = candidate.name
     if not name.isidentifier() or keyword.iskeyword(name):
         message = f"{name!r} cannot be the name of a plugin"
@@ -167,8 +176,8 @@ def _unknown_names(plugins: Plugins, names: Collection[str]) -> Iterator[Problem
 
 
 def _without_clashes(
-    candidates: Sequence[_Candidate], problems: list[Problem]
-) -> Iterator[_Candidate]:
+    candidates: Sequence[Candidate], problems: list[Problem]
+) -> Iterator[Candidate]:
     for candidate in candidates:
         namesakes = [each for each in candidates if each.name == candidate.name]
         if len(namesakes) == 1:
@@ -179,7 +188,7 @@ def _without_clashes(
             problems.append(Problem(f"plugin {candidate.name}", message, "rename or remove one"))
 
 
-def _runs(candidate: _Candidate, plugins: Plugins, sections: Collection[str]) -> bool:
+def _runs(candidate: Candidate, plugins: Plugins, sections: Collection[str]) -> bool:
     name = candidate.name
     if name in plugins.disabled:
         return False
@@ -208,7 +217,7 @@ def _enabled_by_default(file: Path) -> bool:
     return False
 
 
-def _found(candidate: _Candidate, problems: list[Problem]) -> FoundPlugin | None:
+def _found(candidate: Candidate, problems: list[Problem]) -> FoundPlugin | None:
     """Import a plugin and look it over; None and a problem if it is no good."""
     name = candidate.name
     try:
@@ -223,7 +232,7 @@ def _found(candidate: _Candidate, problems: list[Problem]) -> FoundPlugin | None
     return FoundPlugin(name, module, candidate.origin, getattr(module, "SETTINGS", ""))
 
 
-def _import(candidate: _Candidate) -> ModuleType:
+def _import(candidate: Candidate) -> ModuleType:
     if isinstance(candidate.source, Path):
         return _import_file(candidate.name, candidate.source)
     if candidate.source.attr:
@@ -272,7 +281,7 @@ def _execute(module_name: str, file: Path) -> ModuleType:
     return module
 
 
-def _import_problem(candidate: _Candidate, error: BaseException) -> Problem:
+def _import_problem(candidate: Candidate, error: BaseException) -> Problem:
     file, line = _guilty_line(candidate, error)
     place = f"{file}, line {line}" if line else candidate.place
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -283,7 +292,7 @@ def _import_problem(candidate: _Candidate, error: BaseException) -> Problem:
     return Problem(f"plugin {candidate.name} ({place})", message, hint)
 
 
-def _guilty_line(candidate: _Candidate, error: BaseException) -> tuple[str, int | None]:
+def _guilty_line(candidate: Candidate, error: BaseException) -> tuple[str, int | None]:
     """Return the innermost line of the plugin itself that an exception came through."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno

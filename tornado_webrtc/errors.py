@@ -7,7 +7,10 @@
     ├── StateError           the state directory cannot be read or written
     ├── ListenError          an address or port cannot be bound
     ├── SignalingError       a client sent something that the signaling refuses
-    └── DecodeError          bytes from the network are not what they should be
+    ├── DecodeError          bytes from the network are not what they should be
+    ├── BanError             what is to be banned, or how long, makes no sense
+    └── AdminError           a running server did not do what a command asked for
+        └── UnavailableError     no server listens on the admin socket
 
 Whoever catches `TornadoWebrtcError` has caught all of them; each message is
 written for the person who has to act on it.
@@ -19,6 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = [
+    "AdminError",
+    "BanError",
     "CertificateError",
     "ConfigError",
     "DecodeError",
@@ -28,6 +33,7 @@ __all__ = [
     "SignalingError",
     "StateError",
     "TornadoWebrtcError",
+    "UnavailableError",
 ]
 
 
@@ -109,3 +115,25 @@ class SignalingError(TornadoWebrtcError):
 
 class DecodeError(TornadoWebrtcError):
     """Bytes from the network are not what they should be; the only error of every decoder."""
+
+
+class BanError(TornadoWebrtcError):
+    """What is to be banned, or how long, makes no sense."""
+
+
+class AdminError(TornadoWebrtcError):
+    """A running server did not do what a command asked for.
+
+    Attributes:
+        status: The HTTP status of its answer; 0 if there was none.
+        code: Machine-readable, kebab-case.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0, code: str = "") -> None:
+        self.status = status
+        self.code = code
+        super().__init__(reason)
+
+
+class UnavailableError(AdminError):
+    """No server listens on the admin socket."""

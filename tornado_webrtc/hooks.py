@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tornado_webrtc.collection import Collection, collection_fault
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.isolation import Isolation, discard
 from tornado_webrtc.request import (
@@ -48,6 +49,7 @@ __all__ = [
     "AllocationRequest",
     "AuthRequest",
     "CallRequest",
+    "Collection",
     "CredentialRequest",
     "Denied",
     "Doubt",
@@ -381,6 +383,19 @@ def _is_handler_table(result: Any) -> bool:
     )
 
 
+def _is_counter_table(result: Any) -> bool:
+    return isinstance(result, Mapping) and all(
+        isinstance(name, str) and isinstance(count, int) for name, count in result.items()
+    )
+
+
+def _is_collection_table(result: Any) -> bool:
+    return isinstance(result, Mapping) and all(
+        isinstance(name, str) and not collection_fault(name) and isinstance(each, Collection)
+        for name, each in result.items()
+    )
+
+
 def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda result: _is_sequence(result) and all(map(fits, result))
 
@@ -412,6 +427,8 @@ _CONTRIBUTIONS: dict[str, _Expected] = {
     ),
     "stream_protocols": ("a list of StreamProtocol", _list_of(_is_protocol)),
     "message_types": ("a dictionary from type to function", _is_handler_table),
+    "collections": ("a dictionary from a free lower case name to Collection", _is_collection_table),
+    "counters": ("a dictionary from name to number", _is_counter_table),
     "cli_commands": (
         "a list of click commands",
         _list_of(lambda each: isinstance(getattr(each, "name", None), str)),

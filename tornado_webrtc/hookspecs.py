@@ -2,8 +2,8 @@
 
 A hook's kind decides how it is asked (`tornado_webrtc.hooks`): *register* hooks
 once while the server is built, *lookup* hooks until one plugin has an answer,
-*permit* hooks until one plugin objects, *notify* hooks all and without a
-result, *life cycle* hooks one plugin at a time.
+*permit* hooks until one plugin objects, *notify* hooks all (results are ignored and
+failures logged), *life cycle* hooks one plugin at a time.
 """
 
 from __future__ import annotations
@@ -16,26 +16,8 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from tornado_webrtc.hooks import (
-        AllocationRequest,
-        AuthRequest,
-        CallRequest,
-        CredentialRequest,
-        Denied,
-        IceRequest,
-        IceServer,
-        Identity,
-        JoinRequest,
-        Message,
-        MessageHandler,
-        Refused,
-        RelayRequest,
-        ScopeRequest,
-        SocketAddress,
-        TurnAllocation,
-        TurnCredential,
-        TurnTraffic,
-    )
+    from tornado_webrtc import hooks
+    from tornado_webrtc.config import Config
     from tornado_webrtc.listener import StreamProtocol
     from tornado_webrtc.server import Server
     from tornado_webrtc.signaling import Peer, Session
@@ -45,32 +27,20 @@ hookspec = pluggy.HookspecMarker("tornado_webrtc")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "life cycle": ("check", "start", "stop"),
     "register": (
-        "http_handlers",
-        "stream_protocols",
-        "message_types",
-        "cli_commands",
+        *("http_handlers", "stream_protocols", "message_types", "collections"),
+        *("counters", "cli_commands"),
     ),
     "lookup": ("authenticate", "scope_for", "ice_servers", "turn_credential"),
     "permit": (
-        "permit_join",
-        "permit_message",
-        "permit_call",
-        "permit_allocation",
-        "permit_relay",
+        *("permit_join", "permit_message", "permit_call"),
+        *("permit_allocation", "permit_relay"),
     ),
     "notify": (
-        "peer_joined",
-        "peer_left",
-        "session_offered",
-        "session_answered",
-        "session_ended",
-        "allocation_created",
-        "allocation_refreshed",
-        "allocation_deleted",
-        "permission_created",
-        "channel_bound",
-        "server_started",
-        "server_stopped",
+        *("peer_joined", "peer_left"),
+        *("session_offered", "session_answered", "session_ended"),
+        *("allocation_created", "allocation_refreshed", "allocation_deleted"),
+        *("permission_created", "channel_bound"),
+        *("server_started", "settings_changed", "server_draining", "server_stopped"),
     ),
 }
 """Every hook, by kind and in the order of a server's life."""
@@ -151,7 +121,7 @@ def stream_protocols(server: Server) -> Sequence[StreamProtocol]:
 
 
 @hookspec
-def message_types(server: Server) -> Mapping[str, MessageHandler]:
+def message_types(server: Server) -> Mapping[str, hooks.MessageHandler]:
     """Handle signaling messages of the plugin's own types.
 
     Called once, after every plugin's `start`, synchronously. The server's own
@@ -169,6 +139,31 @@ def message_types(server: Server) -> Mapping[str, MessageHandler]:
 
 
 @hookspec
+def collections(server: Server) -> Mapping[str, hooks.Collection]:
+    """Show the operator what the plugin keeps for a while: allocations, games, recordings.
+
+    Called once, after every plugin's `start`, synchronously. The collections of
+    all plugins are added to the core's ``peers`` and ``sessions``; a name that is
+    taken is refused to the second. While the server drains, it waits for those
+    that say ``holds_drain``.
+
+    Args:
+        server: The server that is being built.
+
+    Returns:
+        A `Collection` for each name, in lower case. None adds nothing.
+    """
+
+
+@hookspec
+def counters() -> Mapping[str, int]:
+    """Say how often what happened since the start, by name.
+
+    Called whenever somebody looks (``tornado-webrtc status``), synchronously: be quick.
+    """
+
+
+@hookspec
 def cli_commands() -> Sequence[click.Command]:
     """Add commands to ``tornado-webrtc``.
 
@@ -182,7 +177,7 @@ def cli_commands() -> Sequence[click.Command]:
 
 
 @hookspec
-def authenticate(request: AuthRequest) -> Identity | Refused | None:
+def authenticate(request: hooks.AuthRequest) -> hooks.Identity | hooks.Refused | None:
     """Say who somebody is.
 
     Called with kind ``upgrade`` when a WebSocket opens. If that finds an
@@ -205,7 +200,7 @@ def authenticate(request: AuthRequest) -> Identity | Refused | None:
 
 
 @hookspec
-def scope_for(request: ScopeRequest) -> str | None:
+def scope_for(request: hooks.ScopeRequest) -> str | None:
     """Choose the scope of a peer: it sees and reaches only peers of the same one.
 
     Called when a peer registers, after `authenticate`. First result wins; a
@@ -220,7 +215,7 @@ def scope_for(request: ScopeRequest) -> str | None:
 
 
 @hookspec
-def ice_servers(request: IceRequest) -> Sequence[IceServer] | None:
+def ice_servers(request: hooks.IceRequest) -> Sequence[hooks.IceServer] | None:
     """Say which STUN and TURN servers a client shall use.
 
     Called for every request to ``/api/turn``. First result wins, an empty list
@@ -235,7 +230,7 @@ def ice_servers(request: IceRequest) -> Sequence[IceServer] | None:
 
 
 @hookspec
-def turn_credential(request: CredentialRequest) -> TurnCredential | None:
+def turn_credential(request: hooks.CredentialRequest) -> hooks.TurnCredential | None:
     """Say which password belongs to a TURN user name.
 
     Called when a TURN client shows a name for the first time, not again while
@@ -251,7 +246,7 @@ def turn_credential(request: CredentialRequest) -> TurnCredential | None:
 
 
 @hookspec
-def permit_join(request: JoinRequest) -> Denied | bool | None:
+def permit_join(request: hooks.JoinRequest) -> hooks.Denied | bool | None:
     """Object to a peer that wants to register.
 
     Called when a peer registers, after `authenticate` and `scope_for`, before
@@ -262,13 +257,12 @@ def permit_join(request: JoinRequest) -> Denied | bool | None:
         request: The peer as it would be registered.
 
     Returns:
-        None or True for no objection, False or `Denied` for an objection.
-        Anything else, an exception or a time-out denies.
+        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
     """
 
 
 @hookspec
-def permit_message(message: Message) -> Denied | bool | None:
+def permit_message(message: hooks.Message) -> hooks.Denied | bool | None:
     """Object to a signaling message.
 
     Called for every ``offer``, ``answer`` and ``candidate`` and for messages of
@@ -280,13 +274,12 @@ def permit_message(message: Message) -> Denied | bool | None:
         message: The message, with its data decoded.
 
     Returns:
-        None or True for no objection, False or `Denied` for an objection.
-        Anything else, an exception or a time-out denies.
+        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
     """
 
 
 @hookspec
-def permit_call(request: CallRequest) -> Denied | bool | None:
+def permit_call(request: hooks.CallRequest) -> hooks.Denied | bool | None:
     """Object to a call.
 
     Called for the offer that begins a session, after `permit_message`, before
@@ -298,13 +291,12 @@ def permit_call(request: CallRequest) -> Denied | bool | None:
         request: Caller, callee and session id.
 
     Returns:
-        None or True for no objection, False or `Denied` for an objection.
-        Anything else, an exception or a time-out denies.
+        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
     """
 
 
 @hookspec
-def permit_allocation(request: AllocationRequest) -> Denied | bool | None:
+def permit_allocation(request: hooks.AllocationRequest) -> hooks.Denied | bool | None:
     """Object to an allocation on the TURN server.
 
     Called for a new allocation, after the credential was checked and quotas
@@ -315,13 +307,12 @@ def permit_allocation(request: AllocationRequest) -> Denied | bool | None:
         request: Who wants it.
 
     Returns:
-        None or True for no objection, False or `Denied` for an objection.
-        Anything else, an exception or a time-out denies.
+        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
     """
 
 
 @hookspec
-def permit_relay(request: RelayRequest) -> Denied | bool | None:
+def permit_relay(request: hooks.RelayRequest) -> hooks.Denied | bool | None:
     """Object to relaying to a peer.
 
     Called for every peer that an allocation wants a permission or a channel
@@ -332,8 +323,7 @@ def permit_relay(request: RelayRequest) -> Denied | bool | None:
         request: The allocation and the peer.
 
     Returns:
-        None or True for no objection, False or `Denied` for an objection.
-        Anything else, an exception or a time-out denies.
+        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
     """
 
 
@@ -342,7 +332,7 @@ def peer_joined(peer: Peer) -> Any:
     """Learn that a peer has registered.
 
     Called when a peer has registered, not when it registers again to change its
-    name. All plugins are told; results are ignored and failures logged.
+    name.
 
     Args:
         peer: The peer.
@@ -353,8 +343,7 @@ def peer_joined(peer: Peer) -> Any:
 def peer_left(peer: Peer, reason: str) -> Any:
     """Learn that a peer is gone.
 
-    Called after the peer was removed and its sessions have ended. All plugins
-    are told; results are ignored and failures logged.
+    Called after the peer was removed and its sessions have ended.
 
     Args:
         peer: The peer.
@@ -366,8 +355,7 @@ def peer_left(peer: Peer, reason: str) -> Any:
 def session_offered(session: Session) -> Any:
     """Learn that a call was offered.
 
-    Called after the first offer of a session was forwarded. All plugins are
-    told; results are ignored and failures logged.
+    Called after the first offer of a session was forwarded.
 
     Args:
         session: The session, with caller and callee.
@@ -378,8 +366,7 @@ def session_offered(session: Session) -> Any:
 def session_answered(session: Session) -> Any:
     """Learn that a call was answered.
 
-    Called after the first answer of a session was forwarded. All plugins are
-    told; results are ignored and failures logged.
+    Called after the first answer of a session was forwarded.
 
     Args:
         session: The session, with its times.
@@ -390,8 +377,7 @@ def session_answered(session: Session) -> Any:
 def session_ended(session: Session, reason: str) -> Any:
     """Learn that a call is over.
 
-    Called when a leg said ``bye`` or went away. All plugins are told; results
-    are ignored and failures logged.
+    Called when a leg said ``bye`` or went away.
 
     Args:
         session: The session; without `answered_at` it was never answered.
@@ -400,11 +386,10 @@ def session_ended(session: Session, reason: str) -> Any:
 
 
 @hookspec
-def allocation_created(allocation: TurnAllocation) -> Any:
+def allocation_created(allocation: hooks.TurnAllocation) -> Any:
     """Learn that a TURN client has an allocation.
 
-    Called after the client was answered. All plugins are told; results are
-    ignored and failures logged.
+    Called after the client was answered.
 
     Args:
         allocation: The allocation.
@@ -412,11 +397,10 @@ def allocation_created(allocation: TurnAllocation) -> Any:
 
 
 @hookspec
-def allocation_refreshed(allocation: TurnAllocation) -> Any:
+def allocation_refreshed(allocation: hooks.TurnAllocation) -> Any:
     """Learn that an allocation goes on.
 
-    Called after each Refresh request that extended it. All plugins are told;
-    results are ignored and failures logged.
+    Called after each Refresh request that extended it.
 
     Args:
         allocation: The allocation.
@@ -424,11 +408,12 @@ def allocation_refreshed(allocation: TurnAllocation) -> Any:
 
 
 @hookspec
-def allocation_deleted(allocation: TurnAllocation, traffic: TurnTraffic, reason: str) -> Any:
+def allocation_deleted(
+    allocation: hooks.TurnAllocation, traffic: hooks.TurnTraffic, reason: str
+) -> Any:
     """Learn that an allocation is over.
 
-    Called when its socket is closed. All plugins are told; results are ignored
-    and failures logged.
+    Called when its socket is closed.
 
     Args:
         allocation: The allocation.
@@ -438,11 +423,10 @@ def allocation_deleted(allocation: TurnAllocation, traffic: TurnTraffic, reason:
 
 
 @hookspec
-def permission_created(allocation: TurnAllocation, peer_ip: str) -> Any:
+def permission_created(allocation: hooks.TurnAllocation, peer_ip: str) -> Any:
     """Learn that an allocation may relay to and from an address.
 
-    Called when a permission is installed or refreshed. All plugins are told;
-    results are ignored and failures logged.
+    Called when a permission is installed or refreshed.
 
     Args:
         allocation: The allocation.
@@ -451,11 +435,10 @@ def permission_created(allocation: TurnAllocation, peer_ip: str) -> Any:
 
 
 @hookspec
-def channel_bound(allocation: TurnAllocation, number: int, peer: SocketAddress) -> Any:
+def channel_bound(allocation: hooks.TurnAllocation, number: int, peer: hooks.SocketAddress) -> Any:
     """Learn that an allocation uses a channel for a peer.
 
-    Called when a channel is bound or refreshed. All plugins are told; results
-    are ignored and failures logged.
+    Called when a channel is bound or refreshed.
 
     Args:
         allocation: The allocation.
@@ -468,11 +451,37 @@ def channel_bound(allocation: TurnAllocation, number: int, peer: SocketAddress) 
 def server_started(server: Server) -> Any:
     """Learn that the server listens.
 
-    Called once, when every port is open. All plugins are told; results are
-    ignored and failures logged.
+    Called once, when every port is open.
 
     Args:
         server: The server, whose `listener` now knows its addresses.
+    """
+
+
+@hookspec
+def settings_changed(old: Config, new: Config) -> Any:
+    """Learn that the configuration was read again, and take over what is one's own.
+
+    Called after every reload, also if nothing was changed: files that the settings
+    name may hold something new. A synchronous implementation that raises
+    `PluginError` keeps what it had. What needs a restart is the same in both.
+
+    Args:
+        old: What held until now.
+        new: What holds from now on; the plugin's own section is in
+            `new.plugin_settings` under its name.
+    """
+
+
+@hookspec
+def server_draining(server: Server) -> Any:
+    """Learn that the server is going to stop, and takes nothing new.
+
+    Called once, before it waits for calls and allocations to end. Not called when
+    the server stops at once.
+
+    Args:
+        server: The server.
     """
 
 
@@ -481,7 +490,6 @@ def server_stopped(server: Server) -> Any:
     """Learn that the server no longer serves.
 
     Called once, when every connection is closed and before the plugins' `stop`.
-    All plugins are told; results are ignored and failures logged.
 
     Args:
         server: The server.

@@ -17,7 +17,7 @@ import pluggy
 
 from tornado_webrtc import hookspecs
 
-__all__ = ["faults", "guards", "hook_manager", "hook_parameters"]
+__all__ = ["faults", "guards", "hook_manager", "hook_parameters", "implemented"]
 
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -61,9 +61,14 @@ def faults(module: ModuleType) -> list[str]:
 
 def guards(module: ModuleType) -> bool:
     """Tell whether a plugin decides who may do what."""
+    guarding = {"authenticate", *hookspecs.KINDS["permit"]}
+    return not guarding.isdisjoint(implemented(module))
+
+
+def implemented(module: ModuleType) -> tuple[str, ...]:
+    """Name the hooks that a plugin implements, in alphabetical order."""
     target = getattr(module, "Plugin", module)
-    hooks = {options.get("specname") or name for name, options in _marked(target)}
-    return not hooks.isdisjoint({"authenticate", *hookspecs.KINDS["permit"]})
+    return tuple(sorted({options.get("specname") or name for name, options in _marked(target)}))
 
 
 def _marked(target: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 
-from tornado_webrtc.certificate import CertificateStore, machine_names
+from tornado_webrtc.certificate import CertificateStore
 from tornado_webrtc.config import Config
+from tornado_webrtc.doubt import doubts
 from tornado_webrtc.errors import ConfigError, ListenError, Problem, TornadoWebrtcError
-from tornado_webrtc.hooks import Doubt, Hooks, IceRequest, IceServer
+from tornado_webrtc.hooks import Hooks, IceRequest, IceServer
 from tornado_webrtc.pluginmanager import PluginManager
 from tornado_webrtc.process import loop_factory
+from tornado_webrtc.reload import examine
 from tornado_webrtc.server import read_secrets
 from tornado_webrtc.state import StateDir
 from tornado_webrtc.web.turn import ice_servers, rtc_configuration
 
-__all__ = ["check_surroundings", "doubts", "offered_servers", "rtc_configuration", "why_no_server"]
+__all__ = [
+    "check_surroundings",
+    "doubts",
+    "offered_servers",
+    "rtc_configuration",
+    "unusable_files",
+    "why_no_server",
+]
+
+_Test = tuple[str, Callable[[], object]]
 
 
 async def check_surroundings(config: Config, plugins: PluginManager) -> list[Problem]:
@@ -28,33 +38,35 @@ async def check_surroundings(config: Config, plugins: PluginManager) -> list[Pro
     Raises:
         ConfigError: With everything that does not work.
     """
-    tests: list[tuple[str, Callable[[], object]]] = [
-        ("general.cert", lambda: _load_certificate(config)),
+    tests: list[_Test] = [
         ("general.bind", lambda: _resolve(config.general.bind)),
         ("general.event_loop", lambda: loop_factory(config.general.event_loop)),
-        ("turn.secret_file", lambda: _read_secrets(config)),
     ]
-    problems: list[Problem] = []
-    doubtful: list[Problem] = []
-    for key, test in tests:
-        try:
-            test()
-        except (TornadoWebrtcError, OSError, ImportError) as error:
-            problems.append(Problem(config.where(key), str(error)))
-    for plugin, sentence in await plugins.hooks.examine():
-        found = doubtful if isinstance(sentence, Doubt) else problems
-        found.append(_of_plugin(config, plugin, sentence))
+    problems, doubtful = await examine(config, plugins)
+    problems += [*unusable_files(config), *_failed(config, tests)]
     if problems:
         raise ConfigError(problems)
     return doubtful
 
 
-def _of_plugin(config: Config, plugin: str, sentence: str) -> Problem:
-    """A plugin's sentence, at the key of its section with which it begins."""
-    key, colon, rest = sentence.partition(": ")
-    if colon and key.startswith(f"{plugin}."):
-        return Problem(config.where(key), rest)
-    return Problem(f"{config.path or 'configuration'}, plugin {plugin}", sentence)
+def unusable_files(config: Config) -> list[Problem]:
+    """Try the files and the folder that a server cannot start without."""
+    tests: list[_Test] = [
+        ("general.cert", lambda: _load_certificate(config)),
+        ("general.state_dir", StateDir(config.general.state_dir).check),
+        ("turn.secret_file", lambda: _read_secrets(config)),
+    ]
+    return _failed(config, tests)
+
+
+def _failed(config: Config, tests: Sequence[_Test]) -> list[Problem]:
+    problems = []
+    for key, test in tests:
+        try:
+            test()
+        except (TornadoWebrtcError, OSError, ImportError) as error:
+            problems.append(Problem(config.where(key), str(error)))
+    return problems
 
 
 def _load_certificate(config: Config) -> None:
@@ -74,39 +86,6 @@ def _resolve(addresses: Sequence[str]) -> None:
             socket.getaddrinfo(address, None, flags=socket.AI_PASSIVE)
         except OSError as error:
             raise ListenError(f"{address}: {error.strerror}") from error
-
-
-def doubts(config: Config, hooks: Hooks) -> list[Problem]:
-    """What is allowed, but probably not meant."""
-    found = []
-    if config.turn.api_access == "auth" and not hooks.implemented("authenticate"):
-        found.append(
-            Problem(
-                config.where("turn.api_access"),
-                "is auth, but no plugin authenticates anybody: nobody gets a TURN credential",
-                "Enable a plugin such as auth_token.",
-            )
-        )
-    public = _public_addresses(config)
-    if public and config.turn.api_access == "open":
-        found.append(
-            Problem(
-                config.where("turn.api_access"),
-                f"is open, and this server can be reached at {', '.join(public)}: "
-                "anyone may ask for TURN credentials",
-                "Set it to peer, or to auth with a plugin that authenticates.",
-            )
-        )
-    if public and config.general.cert is None and not config.general.trusted_proxies:
-        found.append(
-            Problem(
-                config.where("general.cert"),
-                f"is empty, and this server can be reached at {', '.join(public)}: "
-                "browsers give a page camera and microphone only over HTTPS",
-                "Set cert and key, or name the TLS proxy in trusted_proxies.",
-            )
-        )
-    return found
 
 
 async def offered_servers(config: Config, plugins: PluginManager, username: str) -> list[IceServer]:
@@ -130,18 +109,3 @@ def why_no_server(config: Config, hooks: Hooks) -> str:
     if not (turn.port or turn.port_tcp):
         return "port 0 is known only once the server runs"
     return ""
-
-
-def _public_addresses(config: Config) -> list[str]:
-    """The machine's public addresses that the server listens on."""
-    bound = config.general.bind
-    anywhere = {4: "0.0.0.0" in bound, 6: "::" in bound}
-    found = []
-    for name in machine_names():
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            continue
-        if address.is_global and (anywhere[address.version] or name in bound):
-            found.append(name)
-    return found

@@ -21,13 +21,13 @@ from typing import Any
 import pluggy
 
 from tornado_webrtc.config import Config, Draft, Plugins
-from tornado_webrtc.discovery import FoundPlugin, survey
+from tornado_webrtc.discovery import FoundPlugin, Survey, survey
 from tornado_webrtc.errors import PluginError, Problem
 from tornado_webrtc.hooks import Hooks, PluginContext
 from tornado_webrtc.implementation import faults, guards, hook_manager
 from tornado_webrtc.isolation import Isolation, plugin_logger
 
-__all__ = ["FoundPlugin", "PluginManager", "configure", "discover"]
+__all__ = ["FoundPlugin", "PluginManager", "configure", "discover", "settle"]
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -61,7 +61,22 @@ def configure(draft: Draft) -> tuple[Config, list[FoundPlugin]]:
     Raises:
         ConfigError: Something is wrong with a setting or a plugin; it lists all.
     """
-    result = survey(draft.plugins, draft.sections)
+    return settle(draft, survey(draft.plugins, draft.sections))
+
+
+def settle(draft: Draft, result: Survey) -> tuple[Config, list[FoundPlugin]]:
+    """Check all sections, those of the plugins that were found included.
+
+    Args:
+        draft: The configuration as it was read.
+        result: What a search has brought to light.
+
+    Returns:
+        As `configure`.
+
+    Raises:
+        ConfigError: Something is wrong with a setting or a plugin; it lists all.
+    """
     for problem in result.problems:
         draft.add_problem(problem)
     for plugin in result.found:
@@ -80,6 +95,7 @@ class PluginManager:
 
     Attributes:
         hooks: Asks them.
+        left_out: The plugins with which something is wrong, and what.
     """
 
     def __init__(
@@ -93,11 +109,17 @@ class PluginManager:
         self._loaded = False
         self._started: list[str] = []
         self.hooks = Hooks(self._pluggy)
+        self.left_out: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The plugins that run, in the order in which they were registered."""
         return tuple(name for name, _ in self._pluggy.list_name_plugin())
+
+    def running(self) -> tuple[FoundPlugin, ...]:
+        """Where those that run come from, in the same order."""
+        found = {each.name: each for each in self._found}
+        return tuple(found[name] for name in self.names)
 
     def load(self) -> None:
         """Construct and register every plugin; a second call changes nothing.
@@ -214,6 +236,7 @@ class PluginManager:
 
     def _report(self, error: PluginError) -> None:
         """Log that a plugin is left out, or raise if it is required."""
+        self.left_out[error.plugin] = error.reason
         if error.plugin in self._required:
             raise error
         text = "plugin %s is left out: %s"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tornado_webrtc.certificate import machine_names, write_certificate
 from tornado_webrtc.config import parse_bind_address, parse_host
-from tornado_webrtc.errors import ConfigError, Problem
+from tornado_webrtc.errors import ConfigError, Problem, TornadoWebrtcError
 from tornado_webrtc.paths import conf_dir
 from tornado_webrtc.state import write_file
 
 __all__ = ["Scaffold", "make_folder", "set_keys"]
+
+_EXAMPLE = "#   tornado-webrtc --conf conf/server.ini\n"
+_PROMISE = "# Nothing has to be set: as it stands, this file gives plain HTTP on port 8086.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,9 @@ def make_folder(
         tls: Whether to make a certificate; without one it is plain HTTP.
 
     Raises:
-        ConfigError: If a name or address is not one, or the folder has a configuration
-            already or cannot be written.
+        ConfigError: If a name or address is not one.
         CertificateError: If the certificate cannot be made.
+        TornadoWebrtcError: If the folder has such files already, or cannot be written.
     """
     _check("domain", parse_host, [domain] if domain else [])
     _check("bind", parse_bind_address, bind)
@@ -65,12 +69,8 @@ def make_folder(
     taken = [path for path in (conf, secret, *((cert, key) if tls else ())) if path.exists()]
     if taken:
         found = ", ".join(path.name for path in taken)
-        raise ConfigError(
-            [
-                Problem(
-                    str(folder), f"has {found} already", "Nothing was changed; use another folder."
-                )
-            ]
+        raise TornadoWebrtcError(
+            f"{folder} has {found} already; nothing was changed, use another folder"
         )
     values = {("turn", "secret_file"): "secret"}
     if tls:
@@ -82,7 +82,8 @@ def make_folder(
     if bind:
         values["general", "bind"] = ", ".join(bind) + ("," if len(bind) == 1 else "")
     names = tuple(dict.fromkeys([*([domain] if domain else []), *machine_names()]))
-    text = set_keys((conf_dir() / "server.ini").read_text(encoding="utf-8"), values)
+    reference = (conf_dir() / "server.ini").read_text(encoding="utf-8")
+    text = _header(set_keys(reference, values), conf, tls=tls)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if tls:
@@ -90,7 +91,7 @@ def make_folder(
         write_file(secret, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
         write_file(conf, text.encode(), mode=0o644)
     except OSError as error:
-        raise ConfigError([Problem(str(folder), f"cannot be written: {error.strerror}")]) from error
+        raise TornadoWebrtcError(f"{folder} cannot be written: {error.strerror}") from error
     return Scaffold(conf, secret, cert if tls else None, key if tls else None, names if tls else ())
 
 
@@ -102,6 +103,19 @@ def _check(key: str, parse: Callable[[str], str], values: Sequence[str]) -> None
         except ValueError as error:
             message = f"found {value!r}; allowed is {error}"
             raise ConfigError([Problem(f"general.{key}", message)]) from None
+
+
+def _header(text: str, conf: Path, *, tls: bool) -> str:
+    """Let the comment at the top be about the file that was made."""
+    served = "HTTPS with a development certificate" if tls else "plain HTTP"
+    for before, after in (
+        (_EXAMPLE, f"#   tornado-webrtc --conf {shlex.quote(str(conf))}\n"),
+        (_PROMISE, f"# It was made by `tornado-webrtc init`, and gives {served}.\n"),
+    ):
+        if before not in text:
+            raise ValueError(f"not in the reference configuration: {before!r}")
+        text = text.replace(before, after, 1)
+    return text
 
 
 def set_keys(reference: str, values: Mapping[tuple[str, str], str]) -> str:

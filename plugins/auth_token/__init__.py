@@ -7,16 +7,23 @@ used nobody who shows a token gets in, and nobody without one either, unless
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import AuthRequest, Identity, PluginContext, Refused
 
 from .token_file import TokenFile
 
+if TYPE_CHECKING:
+    from tornado_webrtc.config import Config
+
 SETTINGS = """
 # The tokens, one per line: SUBJECT TOKEN [PEER-ID-PATTERN ...]. Read again when it changes.
+# live
 file = string(min=1)
 # Whether clients without a token are welcome, under any peer id.
+# live
 allow_anonymous = boolean(default=False)
 """
 
@@ -25,11 +32,12 @@ class Plugin:
     """Answers `authenticate` from a file."""
 
     def __init__(self, context: PluginContext) -> None:
-        path = context.config.resolve(context.settings["file"])
         self._name = context.name
+        self._log = context.log
         self._required = context.name in context.config.plugins.required
         self._allow_anonymous: bool = context.settings["allow_anonymous"]
-        self._tokens = TokenFile(path, context.log)
+        self._path = context.config.resolve(context.settings["file"])
+        self._tokens = TokenFile(self._path, context.log)
 
     @hookimpl
     def start(self) -> None:
@@ -43,6 +51,16 @@ class Plugin:
         """Say what is wrong with the file."""
         self._tokens.refresh()
         return [f"{self._name}.file: {self._tokens.error}"] if self._tokens.error else []
+
+    @hookimpl
+    def settings_changed(self, new: Config) -> None:
+        """Go by the settings as they are now; connections stay, whosever they are."""
+        settings = new.plugin_settings[self._name]
+        self._allow_anonymous = settings["allow_anonymous"]
+        path = new.resolve(settings["file"])
+        if path != self._path:
+            self._path, self._tokens = path, TokenFile(path, self._log)
+        self._tokens.refresh()
 
     @hookimpl
     def authenticate(self, request: AuthRequest) -> Identity | Refused | None:

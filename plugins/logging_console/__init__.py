@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tornado_webrtc import hookimpl
 
 if TYPE_CHECKING:
+    from tornado_webrtc.config import Config
     from tornado_webrtc.hooks import PluginContext, TurnAllocation, TurnTraffic
     from tornado_webrtc.signaling import Peer, Session
 
@@ -19,6 +20,7 @@ ENABLED_BY_DEFAULT = True
 
 SETTINGS = """
 # Whether the lines show the network addresses of clients.
+# live
 addresses = boolean(default=True)
 """
 
@@ -29,8 +31,14 @@ class Plugin:
     """Turns notifications into log lines."""
 
     def __init__(self, context: PluginContext) -> None:
+        self._name = context.name
         self._log = context.log
         self._addresses: bool = context.settings["addresses"]
+
+    @hookimpl
+    def settings_changed(self, new: Config) -> None:
+        """Go by the settings as they are now."""
+        self._addresses = new.plugin_settings[self._name]["addresses"]
 
     @hookimpl
     def peer_joined(self, peer: Peer) -> None:

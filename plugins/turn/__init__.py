@@ -4,6 +4,7 @@ Joins the protocol (`tornado_webrtc.turn`), the data plane (`tornado_webrtc.rela
 and the core's listener. It has no section of its own: `[turn]` is the core's.
 
     __init__.py         the plugin: starts and stops, tells clients where to find it
+    collection.py       what the operator sees of allocations
     driver.py           carries out what the protocol asks for, and answers its questions
     stream.py           clients over TCP
     stranger.py         counts those that have no allocation
@@ -13,9 +14,8 @@ and the core's listener. It has no section of its own: `[turn]` is the core's.
     public_address.py   which addresses clients are told, and relays are bound to
     machine.py          what this machine knows of its addresses
 
-For metrics: `Plugin.counters()` says how often what happened, drops by their
-reasons; per allocation, hooks are told the traffic (`TurnTraffic`). A plugin may
-not import another one, so a hook that asks for metrics has to hand it on.
+For metrics: the hook `counters` says how often what happened, drops by their
+reasons; per allocation, hooks are told the traffic (`TurnTraffic`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from tornado_webrtc import hookimpl
-from tornado_webrtc.config import IPAddress, Turn
+from tornado_webrtc.config import Config, IPAddress, Turn
 from tornado_webrtc.credential import derive_key
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Doubt, IceRequest, IceServer, PluginContext
+from tornado_webrtc.hooks import Collection, Doubt, IceRequest, IceServer, PluginContext
 from tornado_webrtc.relay import PureTable
 from tornado_webrtc.turn.nonce import NonceSource
 from tornado_webrtc.turn.policy import PeerPolicy
@@ -38,6 +39,7 @@ from tornado_webrtc.turn.quota import AllocationLimits, AllocationQuotas, Challe
 from tornado_webrtc.turn.server import TurnServer
 from tornado_webrtc.turn.settings import TurnSettings
 
+from .collection import allocations
 from .credential import CredentialSource
 from .driver import Driver
 from .machine import look_up, machine_addresses, read_machine
@@ -66,6 +68,10 @@ class Plugin:
         self._log = context.log
         self._choice: Choice | None = None
         self._driver: Driver | None = None
+        self._server: Server | None = None
+        self._credentials: CredentialSource | None = None
+        self._own: OwnAddresses | None = None
+        self._policy_of: tuple[object, PeerPolicy] | None = None
         self._streams: TurnStreams | None = None
         self._port = self._settings.port
         self._port_tcp = self._settings.port_tcp
@@ -82,14 +88,10 @@ class Plugin:
     async def _start(self, server: Server) -> None:
         choice = await self._find_choice()
         table = PureTable(secrets.randbelow, server.clock.now)
-        self._driver = Driver(
-            self._make_server(server, choice),
-            table,
-            choice,
-            CredentialSource(self._settings, server.secrets),
-            server,
-            self._log,
-        )
+        self._server = server
+        self._credentials = CredentialSource(self._settings, server.secrets)
+        turn = self._make_server(server, choice)
+        self._driver = Driver(turn, table, choice, self._credentials, server, self._log)
         local = await listening_addresses(self._settings.bind)
         listening = self._driver.listen(local, self._settings.port)
         self._port = listening[0].port
@@ -101,6 +103,37 @@ class Plugin:
             self._port_tcp = bound[0].port
         self._driver.start()
         self._say(choice)
+
+    @hookimpl
+    def collections(self, server: Server) -> dict[str, Collection]:
+        """Show the operator the allocations."""
+        if self._driver is None:
+            return {}
+        return {"allocations": allocations(self._driver, server.clock.now)}
+
+    @hookimpl
+    def settings_changed(self, new: Config) -> None:
+        """Go by other settings from now on; what cannot be read leaves all as it was."""
+        if self._driver is None or self._server is None or self._credentials is None:
+            return
+        credentials = CredentialSource(new.turn, self._server.secrets)
+        if credentials.users != self._credentials.users:
+            self._log.info("users_file read again, users: %d", len(credentials.users))
+        self._settings, self._credentials = new.turn, credentials
+        turn = self._driver.turn
+        actions = turn.change(
+            replace(turn.settings, max_permissions=new.turn.max_permissions),
+            policy=self._policy(self._server),
+            limits=_allocation_limits(new.turn),
+            challenges_per_s=new.turn.challenges_per_s,
+        )
+        self._driver.change(new.turn, credentials, actions)
+
+    @hookimpl
+    def server_draining(self) -> None:
+        """Make no new allocations; those that are there go on."""
+        if self._driver is not None:
+            self._driver.turn.accepting = False
 
     @hookimpl(tryfirst=True)
     def server_stopped(self) -> None:
@@ -149,6 +182,7 @@ class Plugin:
         servers = [IceServer(urls=tuple(turn), needs_credential=True)] if turn else []
         return [*servers, *([IceServer(urls=tuple(stun), needs_credential=False)] if stun else [])]
 
+    @hookimpl
     def counters(self) -> dict[str, int]:
         """How often what happened, by name; see `Driver.counters`. Empty until it is started."""
         return {} if self._driver is None else self._driver.counters()
@@ -163,11 +197,6 @@ class Plugin:
     def _make_server(self, server: Server, choice: Choice) -> TurnServer:
         settings = self._settings
         relay_ips = {str(ip) for each in choice.addresses for ip in (each.advertised, each.local)}
-        limits = AllocationLimits(
-            total=settings.max_allocations,
-            per_user=settings.max_allocations_per_user,
-            per_client=settings.max_allocations_per_ip,
-        )
         return TurnServer(
             TurnSettings(
                 realm=settings.realm,
@@ -179,14 +208,20 @@ class Plugin:
                 ),
             ),
             nonces=NonceSource(derive_key(server.secrets[0], "turn nonces"), settings.realm),
-            policy=PeerPolicy(
-                settings.deny_peers, settings.allow_peers, OwnAddresses(server.clock.now)
-            ),
-            quotas=AllocationQuotas(limits),
+            policy=self._policy(server),
+            quotas=AllocationQuotas(_allocation_limits(settings)),
             challenges=ChallengeLimits(settings.challenges_per_s),
             relay_ips=relay_ips,
             random=secrets.token_bytes,
         )
+
+    def _policy(self, server: Server) -> PeerPolicy:
+        """Which peers may be reached; the same object as long as the lists are the same."""
+        lists = self._settings.deny_peers, self._settings.allow_peers
+        if self._policy_of is None or self._policy_of[0] != lists:
+            own = self._own = self._own or OwnAddresses(server.clock.now)
+            self._policy_of = lists, PeerPolicy(*lists, own)
+        return self._policy_of[1]
 
     def _say(self, choice: Choice) -> None:
         for line in choice.description:
@@ -202,6 +237,14 @@ class Plugin:
             ports.first,
             ports.last,
         )
+
+
+def _allocation_limits(settings: Turn) -> AllocationLimits:
+    return AllocationLimits(
+        total=settings.max_allocations,
+        per_user=settings.max_allocations_per_user,
+        per_client=settings.max_allocations_per_ip,
+    )
 
 
 class OwnAddresses:

@@ -50,11 +50,17 @@ class CredentialSource:
     Args:
         settings: The `[turn]` section.
         secrets: The first one mints credentials, all of them verify.
+
+    Attributes:
+        users: The fixed users: names and passwords.
+
+    Raises:
+        PluginError: If the users' file cannot be used.
     """
 
     def __init__(self, settings: Turn, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
-        self._users = read_users(settings.users_file) if settings.users_file else {}
+        self.users = read_users(settings.users_file) if settings.users_file else {}
 
     def find(self, username: str) -> list[TurnCredential]:
         """The credentials that a name may stand for; empty if nobody knows it.
@@ -62,8 +68,8 @@ class CredentialSource:
         A time-limited name has one for each secret: while a secret is being
         replaced, any of them may have made it.
         """
-        if username in self._users:
-            return [TurnCredential(password=self._users[username], user=username)]
+        if username in self.users:
+            return [TurnCredential(password=self.users[username], user=username)]
         expires_at = expiry_of(username)
         if expires_at is None:
             return []

@@ -36,6 +36,7 @@ from .public_address import Choice
 from .refusal import RefusalLog
 
 if TYPE_CHECKING:
+    from tornado_webrtc.config import Turn
     from tornado_webrtc.relay import RelaySocket, RelayTable
     from tornado_webrtc.server import Server
 
@@ -83,6 +84,7 @@ class Driver:
         self._settings = server.config.turn
         self._clock = server.clock
         self._hooks = server.hooks
+        self._bans = server.bans
         self._log = log
         self._refusals = RefusalLog(log, server.clock.now)
         ports = self._settings.relay_ports
@@ -96,8 +98,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._stopped = False
-        rate = self._settings.server_bytes_per_s
-        self._server_bucket = (Bucket(rate, rate * BURST_S),) if rate else ()
+        self._server_bucket = _buckets(self._settings.server_bytes_per_s)
         table.on_punt = self.receive
         table.on_icmp = self._unreachable
 
@@ -125,6 +126,39 @@ class Driver:
         self._stopped = True
         self._schedule()
         self.table.stop()
+
+    def change(
+        self, settings: Turn, credentials: CredentialSource, actions: Iterable[do.Action]
+    ) -> None:
+        """Let other settings hold from now on.
+
+        Args:
+            settings: The `[turn]` section.
+            credentials: Whose passwords are known.
+            actions: What comes of them for the allocations that are there.
+        """
+        old, self._settings = self._settings, settings
+        self._credentials = credentials
+        if settings.server_bytes_per_s != old.server_bytes_per_s:
+            self._server_bucket = _buckets(settings.server_bytes_per_s)
+        if _rates(settings) != _rates(old):
+            for slot in self._allocations:
+                own = _buckets(settings.allocation_bytes_per_s)
+                self.table.set_buckets(slot, own + self._server_bucket)
+        self._perform(actions)
+
+    def end(self, allocation: Allocation, reason: str) -> None:
+        """Delete an allocation; its client learns of it with its next request (437)."""
+        self._perform(self.turn.delete(allocation, reason))
+
+    def find(self, allocation_id: int) -> Allocation | None:
+        """The allocation of a number."""
+        slot = self._slots.get(allocation_id)
+        return None if slot is None else self._allocations[slot]
+
+    def relayed(self, allocation: Allocation) -> Counters:
+        """What was relayed for an allocation until now."""
+        return self.table.counters(self._slots[allocation.id])
 
     def counters(self) -> dict[str, int]:
         """How often what happened since the start; `allocations` is how many there are now.
@@ -230,8 +264,7 @@ class Driver:
             stream = self._streams[five_tuple]
             client = SinkClient(five_tuple, stream.write)
             stream.allocation_began()
-        rate = self._settings.allocation_bytes_per_s
-        own = (Bucket(rate, rate * BURST_S),) if rate else ()
+        own = _buckets(self._settings.allocation_bytes_per_s)
         slot = self.table.add(
             client, (_socket(allocation.relay),), allocation.expires_at, own + self._server_bucket
         )
@@ -283,6 +316,8 @@ class Driver:
                 return self._ports.open(question)
             case do.FindCredential(username):
                 return self._find(username)
+            case do.MayAllocate():
+                return not self._is_banned(question)
             case _:
                 return True
 
@@ -295,13 +330,21 @@ class Driver:
                     username, user, five_tuple.client.host, five_tuple.transport
                 )
                 denied = await self._hooks.permit("permit_allocation", request=request)
-                return self._is_permitted(denied, "an allocation", five_tuple, username)
+                permitted = self._is_permitted(denied, "an allocation", five_tuple, username)
+                return permitted and not self._is_banned(question)
             case do.MayRelayTo(allocation, peer):
                 about = RelayRequest(_shown(allocation), SocketAddress(*peer))
                 denied = await self._hooks.permit("permit_relay", request=about)
                 return self._is_permitted(
                     denied, "a peer", allocation.five_tuple, allocation.username
                 )
+
+    def _is_banned(self, question: do.MayAllocate) -> bool:
+        client = question.five_tuple.client
+        banned = self._bans.find(ip=client.host, user=question.user) is not None
+        if banned:
+            self._refusals.tell("it is banned (403)", str(client), question.username)
+        return banned
 
     def _is_permitted(
         self, denied: Denied | None, what: str, five_tuple: FiveTuple, username: str
@@ -368,6 +411,15 @@ class Driver:
     def _expire(self) -> None:
         self._timer = None
         self._perform(self.turn.expire(self._clock.now()))
+
+
+def _rates(settings: Turn) -> tuple[int, int]:
+    return settings.server_bytes_per_s, settings.allocation_bytes_per_s
+
+
+def _buckets(rate: int) -> tuple[Bucket, ...]:
+    """A limit of bytes per second; none for 0."""
+    return (Bucket(rate, rate * BURST_S),) if rate else ()
 
 
 def _socket(relay: Any) -> RelaySocket:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import resource
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from tornado_webrtc.config import PortRange
 from tornado_webrtc.errors import ListenError
@@ -93,17 +93,20 @@ class RelayPorts:
                 advertised=str(address.advertised),
             )
         except ListenError as error:
-            self._complain(str(error))
+            cause = error.__cause__
+            number = cause.errno if isinstance(cause, OSError) else None
+            self._complain(str(error), (str(address.local), number))  # it names a port, by chance
             return []
         if opened and not all(map(_leaves_room, opened)):
             for relay in opened:
                 relay.close()
-            self._complain("too many open files; raise the limit (LimitNOFILE, `ulimit -n`)")
+            reason = "too many open files; raise the limit (LimitNOFILE, `ulimit -n`)"
+            self._complain(reason, "reserve")
             return []
         return opened
 
-    def _complain(self, reason: str) -> None:
-        if self._repeats.add(reason):
+    def _complain(self, reason: str, key: Hashable) -> None:
+        if self._repeats.add(key):
             self._log.error("no relay can be opened: %s", reason)
 
 

@@ -30,10 +30,10 @@ class RefusalLog:
         Args:
             cause: Always the same words for the same thing.
             client: Its address.
-            username: What it calls itself; anybody may say anything.
+            username: What it calls itself; anybody may say anything. Empty if that is not known.
             detail: May differ each time.
         """
         if count := self._repeats.add(cause):
-            name = repr(username[:MAX_NAME_LENGTH])
+            name = f" as {username[:MAX_NAME_LENGTH]!r}" if username else ""
             more = f" ({count} refusals since this was last logged)" if count > 1 else ""
-            self._log.info("%s as %s was refused: %s%s%s", client, name, cause, detail, more)
+            self._log.info("%s%s was refused: %s%s%s", client, name, cause, detail, more)

@@ -22,6 +22,7 @@ STOP_S = 10.0
 # All participants come from one address, and more quickly than people do. Clients are
 # told nothing but the loopback address, whatever others this machine has.
 LOOPBACK = {
+    "TORNADO_WEBRTC__GENERAL__DRAIN_S": "0",
     "TORNADO_WEBRTC__TURN__API_PER_MINUTE": "0",
     "TORNADO_WEBRTC__TURN__BIND": "127.0.0.1,",
     "TORNADO_WEBRTC__TURN__PUBLIC_IP": "127.0.0.1,",

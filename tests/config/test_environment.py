@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.config.conftest import LoadConfig
+from tornado_webrtc.cli import main
 from tornado_webrtc.config.environment import (
     Variable,
     merge,
     read_environment,
     split_value,
+    unknown_variables,
     variable_name,
 )
 from tornado_webrtc.config.specification import parse_specification
@@ -25,6 +28,36 @@ def test_only_our_prefix_counts() -> None:
     variables, problems = read_environment(environ)
     assert variables == (Variable("TORNADO_WEBRTC__TURN__PORT", ("turn", "port"), "2"),)
     assert problems == []
+
+
+def test_one_underscore_is_not_enough(load_config: LoadConfig) -> None:
+    environ = {
+        "TORNADO_WEBRTC_CNF": "x",
+        "Tornado_webrtc_turn_port": "1",
+        "TORNADO_WEBRTC_CONF": "x",
+        "TORNADO_WEBRTC_SOCKET": "x",
+        "TORNADO_WEBRTC_TOKEN": "x",
+        "TORNADO_WEBRTC__TURN__PORT": "2",
+        "TORNADO": "x",
+    }
+    found = load_config("", environ).warnings
+    assert [each.where for each in found] == [
+        "environment TORNADO_WEBRTC_CNF",
+        "environment Tornado_webrtc_turn_port",
+    ]
+    for name in ("TORNADO_WEBRTC_CONF", "TORNADO_WEBRTC_SOCKET", "TORNADO_WEBRTC__SECTION__KEY"):
+        assert name in found[0].hint
+
+
+def test_variables_that_are_known_are_those_of_the_commands() -> None:
+    names = {
+        option.envvar
+        for command in (main, *main.commands.values())
+        for option in command.params
+        if option.envvar
+    }
+    assert unknown_variables(dict.fromkeys(map(str, names), "")) == []
+    assert names >= {"TORNADO_WEBRTC_CONF", "TORNADO_WEBRTC_SOCKET"}
 
 
 def test_case_does_not_matter() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tornado_webrtc.config import Draft
 from tornado_webrtc.paths import www_dir
 
-from .conftest import LoadConfig, ProblemsOf
+from .conftest import LoadConfig, ProblemsOf, WriteConfig
 
 PRIVATE = "a private address: nobody outside its network can reach it"
 WITHOUT_EFFECT = "this key does nothing in this version"
@@ -261,6 +262,16 @@ def test_peers_allowed_by_name(load_config: LoadConfig, networks: str) -> None:
     assert [each for each in opened if "loopback" in each or "link-local" in each] == []
 
 
+def test_addresses_of_a_turn_server_that_does_not_run_are_told_to_nobody(
+    load_config: LoadConfig, pair: str
+) -> None:
+    text = f"[general]\n{pair}\ndomain = localhost\n[plugins]\ndisabled = turn,\n[turn]\n"
+    assert warnings_of(load_config, f"{text}public_ip = 10.0.0.5") == []
+    assert warnings_of(load_config, f"{text}uris = stun:10.0.0.5,") == [
+        f"turn.uris: clients are told to connect to 10.0.0.5, {PRIVATE}"
+    ]
+
+
 def test_domain_that_few_can_reach(load_config: LoadConfig, pair: str) -> None:
     (warning,) = warnings_of(load_config, f"[general]\n{pair}\ndomain = localhost")
     assert warning.startswith("general.domain: clients are told to connect to localhost")
@@ -333,6 +344,66 @@ def test_files_with_secrets(load_config: LoadConfig, tmp_path: Path, key: str) -
     assert warning.hint == f"chmod 600 {file}"
 
 
+def test_redirect_port_needs_a_certificate(
+    load_config: LoadConfig, problems_of: ProblemsOf, pair: str
+) -> None:
+    config = load_config(f"[general]\nredirect_port = 80\n{pair}")
+    assert config.general.redirect_port == 80
+    (problem,) = problems_of("[general]\nredirect_port = 80")
+    assert problem == (
+        "server.ini, line 2, general.redirect_port: general.cert and general.key are needed for it"
+        f"{CERT_HINT}; leave cert and key empty for plain HTTP, behind a proxy for example."
+    )
+    (problem,) = problems_of(f"[general]\nport = 80\nredirect_port = 80\n{pair}")
+    assert problem.startswith("server.ini, line 3, general.redirect_port: TCP port 80 is that of")
+
+
+def test_challenge_dir(
+    load_config: LoadConfig, problems_of: ProblemsOf, pair: str, tmp_path: Path
+) -> None:
+    (tmp_path / "acme").mkdir()
+    text = "[general]\nchallenge_dir = acme"
+    config = load_config(f"{text}\nredirect_port = 80\n{pair}")
+    assert (config.general.challenge_dir, config.warnings) == (tmp_path / "acme", ())
+    assert warnings_of(load_config, text) == [
+        "general.challenge_dir: redirect_port is not set; nobody is shown what is there"
+    ]
+    (problem,) = problems_of(f"[general]\nchallenge_dir = gone\nredirect_port = 80\n{pair}")
+    assert problem.startswith("server.ini, line 2, general.challenge_dir: there is no folder gone")
+
+
+@pytest.mark.parametrize(
+    ("folder", "more", "what"),
+    [
+        (".", "", "the configuration"),
+        ("..", "", "the configuration"),
+        ("/", "", "the configuration"),
+        ("link", "", "the configuration"),
+        ("tls", "key = tls/key.pem\n", "general.key"),
+        ("tls", "key = key-link\n", "general.key"),
+        ("tls", "state_dir = tls\n", "general.state_dir"),
+        ("tls", "state_dir = tls/not/yet\n", "general.state_dir"),
+        ("tls", "[turn]\nsecret_file = tls/file\n", "turn.secret_file"),
+        ("tls", "[turn]\nusers_file = tls/file\n", "turn.users_file"),
+    ],
+)
+def test_challenge_dir_with_secrets_is_refused(
+    problems_of: ProblemsOf, tmp_path: Path, folder: str, more: str, what: str
+) -> None:
+    (tmp_path / "tls").mkdir()
+    for name in ("cert.pem", "key.pem", "file"):
+        (tmp_path / "tls" / name).touch(0o600)
+    (tmp_path / "tls" / "cert.pem").rename(tmp_path / "cert.pem")
+    (tmp_path / "key-link").symlink_to(tmp_path / "tls" / "key.pem")
+    (tmp_path / "key.pem").touch(0o600)
+    (tmp_path / "link").symlink_to(tmp_path)
+    key = "" if "key =" in more else "key = key.pem\n"
+    text = f"[general]\nchallenge_dir = {folder}\nredirect_port = 80\ncert = cert.pem\n{key}{more}"
+    (problem,) = problems_of(text)
+    assert problem.startswith("server.ini, line 2, general.challenge_dir: everybody may read what")
+    assert f", and {what} is in there" in problem
+
+
 @pytest.mark.parametrize("key", ["secret_file", "users_file"])
 def test_missing_files_with_secrets(problems_of: ProblemsOf, key: str) -> None:
     assert problems_of(f"[turn]\n{key} = gone") == [
@@ -346,10 +417,40 @@ def test_missing_file_named_in_the_environment(problems_of: ProblemsOf) -> None:
     ]
 
 
-def test_socket_path(load_config: LoadConfig, problems_of: ProblemsOf, tmp_path: Path) -> None:
-    assert load_config("[admin]\nsocket = s").admin.socket == tmp_path / "s"
+@pytest.mark.parametrize(
+    ("text", "socket"),
+    [
+        ("", "state/admin.sock"),
+        ("[admin]\nsocket = s", "state/s"),
+        ("[general]\nstate_dir = here\n[admin]\nsocket = s", "here/s"),
+        ("[admin]\nsocket = /run/s", "/run/s"),
+        ("[admin]\nsocket =", None),
+    ],
+)
+def test_socket_path(
+    load_config: LoadConfig, tmp_path: Path, text: str, socket: str | None
+) -> None:
+    expected = None if socket is None else tmp_path / socket
+    assert load_config(text).admin_socket == expected
+    assert Draft.read(tmp_path / "server.ini", {}).admin_socket == expected
+
+
+def test_socket_path_that_is_too_long(load_config: LoadConfig, problems_of: ProblemsOf) -> None:
     (problem,) = problems_of(f"[admin]\nsocket = /{'x' * 107}")
-    assert problem.endswith("a socket's path has at most 107 bytes; this is longer")
+    assert problem.startswith("server.ini, line 2, admin.socket: a socket's path has at most 107")
+    assert load_config(f"[admin]\nsocket = /{'x' * 106}").warnings == ()
+
+
+def test_no_socket_in_a_state_directory_that_is_too_long(load_config: LoadConfig) -> None:
+    config = load_config(f"[general]\nstate_dir = /{'x' * 107}")
+    assert config.admin_socket is None
+    (warning,) = config.warnings
+    assert "there is no socket for operators" in str(warning)
+
+
+def test_socket_of_a_configuration_with_other_problems(write_config: WriteConfig) -> None:
+    path = write_config("[general]\nport = many\n[unknown]\nx = 1\n[turn]\nrealm = a, b\n")
+    assert Draft.read(path, {}).admin_socket == path.parent / "state" / "admin.sock"
 
 
 def test_plugin_folders(load_config: LoadConfig, problems_of: ProblemsOf, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tornado_webrtc.config.specification import (
     CORE,
     core_specification,
     make_validator,
+    own_marks,
     parse_specification,
 )
 from tornado_webrtc.paths import conf_dir
@@ -167,3 +168,50 @@ def test_paths_are_taken_from_the_file(tmp_path: Path) -> None:
     assert validator.check("path_list", "") == ()
     with pytest.raises(ValidateError, match="one path"):
         validator.check("path", ["a", "b"])
+
+
+OWN = """
+# The tokens.
+# live
+file = string(min=1)
+# Whether they have to be long. (live)
+long = boolean(default=False)
+# How long connections live
+age_s = seconds(default=1)
+[retry]
+# How often. (live)
+times = integer(default=1)
+pause_s = seconds(default=1)
+# live
+[all]
+size = integer(default=1)
+[rooms]
+[[__many__]]
+# live
+size = integer(default=1)
+__many__ = string
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "mark"),
+    [
+        (("file",), "live"),
+        (("long",), "live"),
+        (("age_s",), "restart"),
+        (("unknown",), "restart"),
+        (("retry", "times"), "live"),
+        (("retry", "pause_s"), "restart"),
+        (("retry", "times", "deeper"), "live"),
+        (("all", "size"), "live"),
+        (("rooms", "red", "size"), "live"),
+        (("rooms", "red", "other"), "restart"),
+    ],
+)
+def test_marks_of_a_plugin(key: tuple[str, ...], mark: str) -> None:
+    assert own_marks(OWN)(key) == mark
+
+
+@pytest.mark.parametrize("text", ["# (live)\na = string", "a = string", ""])
+def test_first_line_of_a_plugin_can_be_marked(text: str) -> None:
+    assert own_marks(text)(("a",)) == ("live" if "live" in text else "restart")

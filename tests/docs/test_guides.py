@@ -26,7 +26,6 @@ from tornado_webrtc.server import Server
 from tornado_webrtc.signaling import Peer, Session
 from tornado_webrtc.turn.policy import PeerPolicy
 from tornado_webrtc.turn.settings import TurnSettings
-from tornado_webrtc.web.connection import CloseCode
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -34,9 +33,6 @@ TURN = (ROOT / "docs" / "turn.md").read_text()
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
 HTTP = (ROOT / "docs" / "http.md").read_text()
 SIGNALING = (ROOT / "docs" / "signaling.md").read_text()
-
-# What an error of the HTTP endpoints is called stands in docs/http.md by example only.
-CODE = re.compile(r"SignalingError\(\s*\"([a-z-]+)\"|Denied\([^)]*\"([a-z]+-[a-z-]+)\"\)")
 
 
 def shell_lines(page: Path) -> Iterator[str]:
@@ -48,10 +44,54 @@ def shell_lines(page: Path) -> Iterator[str]:
                 yield command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def links(text: str) -> list[tuple[str, str]]:
+    """Every link to a file of this repository, or into the page itself: file and anchor."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [
+        (target.partition("#")[0], target.partition("#")[2])
+        for target in targets
+        if not re.match(r"[a-z]+:", target)
+    ]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as code hosts make them."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_are_made_as_code_hosts_do() -> None:
+    text = "# A `b_c(d)`, e\n```\n# no heading\n```\n## `GET /x`\n## Let's Encrypt\n"
+    assert anchors(text) == {"a-b_cd-e", "get-x", "lets-encrypt"}
+
+
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix().replace("/", "-")
+)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target, anchor in links(page.read_text(encoding="utf-8")):
+        path = page.parent / target if target else page
+        assert path.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+def test_every_page_of_the_docs_is_in_both_maps() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\* \[[^]]+\]\(([a-z]+\.md)\): \S", index, re.MULTILINE)
+    assert sorted(lines) == sorted(pages), "one line for each page"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\(docs/([a-z]+\.md)\)", readme)) == pages
+
+
+def test_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (`[a-z`, -]+`) \|", text, re.MULTILINE)
+    named = {name for row in listed for name in re.findall(r"`([a-z -]+)`", row)}
+    assert {name.split()[0] for name in named} == set(main.commands)
 
 
 def test_readme_make_targets_exist() -> None:
@@ -77,25 +117,6 @@ def test_help_is_the_map_of_the_commands() -> None:
     assert result.exit_code == 0
     for command in main.commands:
         assert re.search(rf"^  {command} ", result.output, re.MULTILINE), command
-
-
-def test_signaling_guide_names_every_error_code() -> None:
-    sources = [
-        *(ROOT / "tornado_webrtc" / "signaling").glob("*.py"),
-        *(ROOT / "tornado_webrtc" / "web").glob("*.py"),
-        ROOT / "tornado_webrtc" / "hooks.py",
-    ]
-    matches = [match for path in sources for match in CODE.findall(path.read_text())]
-    found = {code for match in matches for code in match if code}
-    assert found >= {"bad-message", "not-found", "plugin-failed"}
-    documented = set(re.findall(r"^\| `([a-z-]+)`", SIGNALING, re.MULTILINE))
-    assert found - documented == set()
-
-
-def test_signaling_guide_names_every_close_code() -> None:
-    codes = {value for name, value in vars(CloseCode).items() if name.isupper()}
-    documented = {int(code) for code in re.findall(r"^\| (\d{4}) ", SIGNALING, re.MULTILINE)}
-    assert documented - {1009} == codes, "1009 is sent by Tornado itself"
 
 
 def test_signaling_guide_states_the_defaults() -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.hostile.operated import Installation
 from tests.hostile.site import Site, running_site
 
 OpenSite = Callable[..., Site]
+Install = Callable[..., Installation]
+Figures = Callable[..., None]
 TIMEOUT_S = 180.0
 
 
@@ -54,3 +57,27 @@ def open_site(tmp_path: Path) -> Iterator[OpenSite]:
             return stack.enter_context(running_site(folder, **options))
 
         yield start
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Install:
+    """Return a function that makes installations; see `Installation`."""
+    numbers = itertools.count()
+
+    def make(settings: dict[str, str] | None = None, **options: Any) -> Installation:
+        return Installation(tmp_path / f"s{next(numbers)}", settings, **options)
+
+    return make
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """Return a function that keeps what was measured: in the report, and shown with `-s`."""
+
+    def keep(**measured: object) -> None:
+        for name, value in measured.items():
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            record_property(name, shown)
+            print(f"\n{name} = {shown}", end="")  # noqa: T201
+
+    return keep

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import struct
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.serverprocess import LISTENING, ROOT
-from tests.wire import WireClient
+from tests.wire import WireClient, trusting_context
 
 START_S = 30.0
 STOP_S = 20.0
@@ -62,10 +61,7 @@ class Site:
         self, *, tls: bool = False
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection and say nothing on it yet, unless it is TLS's hello."""
-        context = None
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = trusting_context() if tls else None
         return await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
 
     # --- what it shows --------------------------------------------------------
@@ -189,6 +185,7 @@ def running_site(
         "TORNADO_WEBRTC__PLUGINS__PATH": str(plugins),
         "TORNADO_WEBRTC__PLUGINS__DISABLED": "turn",
         "TORNADO_WEBRTC__GENERAL__EVENT_LOOP": event_loop,
+        "TORNADO_WEBRTC__GENERAL__DRAIN_S": "0",
         "TORNADO_WEBRTC__GENERAL__LOG_LEVEL": log_level,
         **{f"TORNADO_WEBRTC__SIGNALING__{key.upper()}": str(v) for key, v in signaling.items()},
     }
@@ -203,7 +200,7 @@ def _running(command: list[str], environ: Mapping[str, str], log_path: Path) -> 
             command, cwd=ROOT, env={**os.environ, **environ}, stdout=log, stderr=log
         )
     try:
-        scheme, port = _listening(process, log_path)
+        scheme, port = wait_listening(process, log_path)
         site = Site(process, port, scheme == "https", log_path)
         yield site
         process.terminate()
@@ -216,7 +213,8 @@ def _running(command: list[str], environ: Mapping[str, str], log_path: Path) -> 
         process.wait()
 
 
-def _listening(process: subprocess.Popen[bytes], log_path: Path) -> tuple[str, int]:
+def wait_listening(process: subprocess.Popen[bytes], log_path: Path) -> tuple[str, int]:
+    """Wait until a server's log says where it listens: scheme and port."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         if found := LISTENING.search(log_path.read_text(encoding="utf-8")):

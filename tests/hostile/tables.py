@@ -19,7 +19,18 @@ from tornado_webrtc import hookimpl
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
 
-LIVING = ("Connection", "Peer", "Session", "SignalingSocket", "PushbackStream", "PushbackSSLStream")
+LIVING = (
+    "Connection",
+    "Peer",
+    "Session",
+    "SignalingSocket",
+    "PushbackStream",
+    "PushbackSSLStream",
+    "Arrival",
+    "Allocation",
+    "RelaySocket",
+    "Client",
+)
 
 
 class Tables(RequestHandler):
@@ -50,9 +61,38 @@ class Tables(RequestHandler):
                 "counters": len(hub.counters),
                 "abandoned": len(hub.hooks._isolation._abandoned),
                 "tasks": len(asyncio.all_tasks()),
+                "open_connections": self._server.listener.open_connections,
+                "arrivals": len(self._server.listener._tasks),
+                "bans": len(self._server.bans),
+                **_timers(),
+                **_turn(self._server),
                 **_living(),
             }
         )
+
+
+def _timers() -> dict[str, int]:
+    """What the event loop will call later; only asyncio's own shows it."""
+    scheduled = getattr(asyncio.get_running_loop(), "_scheduled", ())
+    return {"timers": sum(not each.cancelled() for each in scheduled)}
+
+
+def _turn(server: Server) -> dict[str, int]:
+    """The tables of the TURN server, if there is one."""
+    plugin = server.plugins._pluggy.get_plugin("turn")
+    if plugin is None:
+        return {}
+    driver, turn = plugin._driver, plugin._driver.turn
+    return {
+        "turn_allocations": len(turn.allocations),
+        "turn_quotas": len(turn.quotas),
+        "turn_deadlines": len(turn.deadlines),
+        "turn_questions": len(turn._pending) + len(turn._waiting) + len(turn.reservations),
+        "turn_slots": len(driver._slots) + len(driver._allocations) + len(driver._traffic),
+        "turn_streams": len(driver._streams) + len(plugin._streams.clients),
+        "turn_strangers": len(plugin._streams.strangers),
+        "turn_tasks": len(driver._tasks),
+    }
 
 
 def _living() -> dict[str, int]:

@@ -25,6 +25,7 @@ CONFIGURATION = """
 [general]
 bind = 127.0.0.1,
 port = 0
+drain_s = 0
 
 [turn]
 bind = {addresses}

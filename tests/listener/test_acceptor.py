@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -264,6 +265,15 @@ def descriptor_limit(soft: int) -> Iterator[None]:
 def test_default_limit_leaves_descriptors_for_the_rest(soft: int, limit: int) -> None:
     with descriptor_limit(soft):
         assert Listener()._limit() == limit
+
+
+@pytest.mark.parametrize(("soft", "first_spare"), [(1024, 992), (64, 48)])
+def test_last_descriptors_are_for_no_connection(soft: int, first_spare: int) -> None:
+    with descriptor_limit(soft):
+        for number, spare in ((first_spare - 1, False), (first_spare, True)):
+            arrived = Mock(spec=socket.socket, fileno=Mock(return_value=number))
+            assert Listener()._is_spare(arrived) is spare
+            assert not Listener(max_connections=9)._is_spare(arrived)
 
 
 CHILD = """

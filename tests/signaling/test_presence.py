@@ -166,3 +166,17 @@ def test_the_limit_holds_in_every_scope() -> None:
         presence.put(each)
     for scope in presence:
         assert lists(presence.roster(scope))["3"] == ["1", "3"]
+
+
+def test_another_maximum_holds_for_the_rosters_that_are_there_and_for_new_ones() -> None:
+    presence = Presence(0)
+    for peer_id in ("1", "2", "3"):
+        presence.put(peer(peer_id, scope="red"))
+    presence.set_list_max(1)
+    presence.put(peer("4", scope="blue"))
+    presence.put(peer("5", scope="blue"))
+    shown = {"red": "1", "blue": "4"}
+    for scope, first in shown.items():
+        lists_of_scope = lists(presence.roster(scope))
+        assert lists_of_scope[first] == [first]
+        assert all(len(ids) == 1 for ids in lists_of_scope.values())

@@ -9,7 +9,7 @@ import pytest
 
 from tornado_webrtc.certificate import write_certificate
 from tornado_webrtc.clock import Clock
-from tornado_webrtc.config import Config, General, Plugins, Signaling, Turn
+from tornado_webrtc.config import Admin, Config, General, Plugins, Signaling, Turn
 from tornado_webrtc.pluginmanager import FoundPlugin
 from tornado_webrtc.server import Server
 
@@ -20,25 +20,24 @@ class Serve(Protocol):
     """Starts a server on a free port of 127.0.0.1; the end of the test stops it.
 
     Args:
-        general, signaling, turn: What differs from the defaults.
         plugins: Objects with hook methods, named after their class; or `FoundPlugin`s.
         required: Names of plugins without which the server does not start.
         tls: Whether it has a certificate (for localhost and 127.0.0.1).
         clock: Another clock than the real one.
         start: Whether it is started already.
+        sections: What differs from the defaults, as ``signaling={…}``. There is no socket
+            for operators unless `admin` asks for one.
     """
 
     async def __call__(
         self,
         *,
-        general: Section | None = None,
-        signaling: Section | None = None,
-        turn: Section | None = None,
         plugins: Sequence[object] = (),
         required: Sequence[str] = (),
         tls: bool = False,
         clock: Clock | None = None,
         start: bool = True,
+        **sections: Section | None,
     ) -> Server: ...
 
 
@@ -61,14 +60,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
     async def start_server(
         *,
-        general: Section | None = None,
-        signaling: Section | None = None,
-        turn: Section | None = None,
         plugins: Sequence[object] = (),
         required: Sequence[str] = (),
         tls: bool = False,
         clock: Clock | None = None,
         start: bool = True,
+        **sections: Section | None,
     ) -> Server:
         basis: dict[str, Any] = {
             "bind": ("127.0.0.1",),
@@ -79,12 +76,15 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             basis["cert"], basis["key"] = tmp_path / "cert.pem", tmp_path / "key.pem"
             if not basis["cert"].exists():
                 write_certificate(basis["cert"], basis["key"], ["localhost", "127.0.0.1"])
+        own = {name: dict(values or {}) for name, values in sections.items()}
         config = Config(
-            general=General(**(basis | dict(general or {}))),
-            signaling=Signaling(**(signaling or {})),
-            turn=Turn(**(turn or {})),
+            general=General(**(basis | own.pop("general", {}))),
+            signaling=Signaling(**own.pop("signaling", {})),
+            turn=Turn(**own.pop("turn", {})),
             plugins=Plugins(required=tuple(required)),
+            admin=Admin(**({"socket": None} | own.pop("admin", {}))),
         )
+        assert not own, "there are no such sections"
         server = Server(config, [find(each) for each in plugins], clock=clock)
         servers.append(server)
         if start:

@@ -14,7 +14,7 @@ from tests.web.conftest import Serve
 from tests.web.rawhttp import assert_secure, exchange, fetch
 from tests.wire import WireClient
 from tornado_webrtc import hookimpl
-from tornado_webrtc.server import Server
+from tornado_webrtc.server import Server, ServerState
 from tornado_webrtc.web.application import CORE_PATHS
 
 DEADLINE_S = 10.0
@@ -33,9 +33,12 @@ class AccessLog:
         self._caplog = caplog
 
     @property
+    def records(self) -> list[logging.LogRecord]:
+        return [each for each in self._caplog.records if each.name == "tornado_webrtc.access"]
+
+    @property
     def lines(self) -> list[str]:
-        records = [each for each in self._caplog.records if each.name == "tornado_webrtc.access"]
-        lines = [record.getMessage() for record in records]
+        lines = [record.getMessage() for record in self.records]
         assert all(re.search(r" \d+\.\dms\Z", line) for line in lines)
         return [line.rpartition(" ")[0] for line in lines]
 
@@ -78,6 +81,28 @@ async def test_a_line_says_who_what_and_how_it_went_but_no_query(
     await fetch(server.port, target, method=method)
     assert access_log.lines == [line]
     assert "s3cr3t" not in access_log.everything
+
+
+@pytest.mark.parametrize(
+    ("target", "level"),
+    [
+        ("/", logging.DEBUG),
+        ("/js/main.js", logging.DEBUG),
+        ("/nothing", logging.DEBUG),
+        ("/healthz", logging.DEBUG),
+        ("/readyz", logging.DEBUG),
+        ("/api/turn", logging.INFO),
+        ("/api/turn?service=turn&username=alice", logging.INFO),
+        ("/ws", logging.INFO),
+    ],
+)
+async def test_what_comes_all_the_time_is_logged_for_debugging_only(
+    serve: Serve, access_log: AccessLog, target: str, level: int
+) -> None:
+    server = await serve()
+    await fetch(server.port, target)
+    (record,) = access_log.records
+    assert record.levelno == level
 
 
 async def test_upgrade_is_logged_without_its_token(serve: Serve, access_log: AccessLog) -> None:
@@ -139,7 +164,7 @@ async def test_no_control_character_reaches_the_log(
 
 async def test_readiness_that_says_no_is_no_error(serve: Serve, access_log: AccessLog) -> None:
     server = await serve()
-    server.accepting = False
+    server.state = ServerState.STOPPED
     await fetch(server.port, "/readyz")
     assert access_log.lines == ["127.0.0.1 GET /readyz 503"]
 

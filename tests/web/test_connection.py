@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from dataclasses import replace
 
 from tests.web.conftest import Serve
 from tests.wire import (
@@ -150,3 +151,40 @@ async def test_readers_too_slow_all_at_once_do_not_set_each_other_off(serve: Ser
     hub.stop()
     for connection in connections:
         connection.closed()
+
+
+async def test_rate_is_lifted_under_a_client_that_is_above_it(serve: Serve) -> None:
+    server = await serve(signaling={"messages_per_s": 10, "heartbeat_s": 0})
+    async with await WireClient.connect(server.port) as client:
+        frame = encode_frame(TEXT, b'{"type":"keepalive"}')
+        await client.send_raw(frame * 600)
+        for _ in range(55):  # more than come through at once
+            await client.read_text()
+        server.hub.set_limits(replace(server.hub.limits, messages_per_s=0))
+        async with asyncio.timeout(DEADLINE_S):
+            for _ in range(600 - 55):
+                await client.read_text()
+
+
+async def test_intervals_change_for_everybody_but_not_at_one_moment(serve: Serve) -> None:
+    server = await serve(signaling={"heartbeat_s": 3600, "ping_s": 0})
+    async with await WireClient.connect(server.port) as client:
+        await client.register("1")
+        (connection,) = server.hub._connections.values()
+        loop = asyncio.get_running_loop()
+        connection._again("heartbeat", 900, connection._heartbeat)
+        server.hub.set_limits(replace(server.hub.limits, heartbeat_s=400))
+        left_s = connection._timers["heartbeat"].when() - loop.time()
+        assert 90 < left_s <= 100
+        server.hub.set_limits(replace(server.hub.limits, heartbeat_s=0))
+        assert "heartbeat" not in connection._timers
+
+
+async def test_connection_that_closes_takes_no_new_limits(serve: Serve) -> None:
+    server = await serve()
+    async with await WireClient.connect(server.port) as client:
+        await client.register("1")
+        (connection,) = server.hub._connections.values()
+        connection.close(1001, "a test")
+        server.hub.set_limits(replace(server.hub.limits, heartbeat_s=1, hello_timeout_s=1))
+        assert set(connection._timers) <= {"closing"}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.web.conftest import Serve
 from tests.web.rawhttp import assert_secure, fetch
+from tornado_webrtc.server import ServerState
 
 
 @pytest.mark.parametrize(("path", "status"), [("/healthz", "ok"), ("/readyz", "ready")])
@@ -20,10 +21,18 @@ async def test_running_server_is_alive_and_ready(serve: Serve, path: str, status
 
 async def test_server_that_takes_no_clients_is_alive_but_not_ready(serve: Serve) -> None:
     server = await serve()
-    server.accepting = False
+    server.state = ServerState.STOPPED
     answer = await fetch(server.port, "/readyz")
     assert (answer.status, answer.json) == (503, {"status": "stopping"})
     assert_secure(answer)
+    assert (await fetch(server.port, "/healthz")).status == 200
+
+
+async def test_server_that_drains_says_so(serve: Serve) -> None:
+    server = await serve()
+    await server.drain(0)
+    answer = await fetch(server.port, "/readyz")
+    assert (answer.status, answer.json) == (503, {"status": "draining"})
     assert (await fetch(server.port, "/healthz")).status == 200
 
 

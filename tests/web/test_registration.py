@@ -4,9 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.web.conftest import Serve
-from tests.wire import (
-    WireClient,
-)
+from tests.wire import WireClient, until
 
 
 def error(request: str, reason: str, code: str) -> dict[str, Any]:
@@ -124,3 +122,26 @@ async def test_many_claim_one_id_and_one_gets_it(serve: Serve) -> None:
     for client in clients:
         await client.drop()
     await asyncio.gather(*reading)
+
+
+async def test_newcomer_that_goes_as_the_holder_does_is_not_signed_in(serve: Serve) -> None:
+    """All in one turn of the loop: a sign of life, and the end of both connections.
+
+    Python 3.11's `asyncio.wait_for` forgets that it was cancelled if what it waits for
+    has just come, so the newcomer's `new` goes on although nobody is there any more.
+    """
+    server = await serve()
+    async with (
+        await WireClient.connect(server.port) as first,
+        await WireClient.connect(server.port) as second,
+    ):
+        await first.register("alice")
+        await second.send("new", {"id": "alice", "name": "", "user_agent": ""})
+        holder, newcomer = server.hub._connections.values()
+        await until(lambda: bool(holder._probes))
+        holder.heard()
+        holder.abort(left="gone")
+        newcomer.abort(left="gone")
+        await until(lambda: len(server.hub) == 0)
+        await asyncio.gather(*filter(None, [newcomer._worker]), return_exceptions=True)
+        assert list(server.hub.peers()) == []

@@ -15,9 +15,10 @@ from .address import (
 from .draft import Draft, load
 from .model import Admin, Config, General, Plugins, Signaling, Turn
 from .reach import limited_reach
-from .specification import marks
+from .specification import CORE, marks, own_marks
 
 __all__ = [
+    "CORE",
     "Admin",
     "Config",
     "Draft",
@@ -32,6 +33,7 @@ __all__ = [
     "limited_reach",
     "load",
     "marks",
+    "own_marks",
     "parse_bind_address",
     "parse_host",
 ]

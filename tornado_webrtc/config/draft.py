@@ -64,6 +64,14 @@ class Draft:
         """
         return cls(Source.read(path, environ), environ)
 
+    @property
+    def admin_socket(self) -> Path | None:
+        """Where a server with this configuration has its socket, whatever else is wrong in it."""
+        state_dir = self._core["general"]["state_dir"]
+        found = self._rules.state_dir(state_dir, self._service_state)
+        written = self._core["admin"]["socket"]
+        return found / written if written else None
+
     def add_problem(self, problem: Problem) -> None:
         """Let `finish` report something that was found elsewhere, after everything else."""
         self._report.add(problem)
@@ -106,16 +114,18 @@ class Draft:
         """
         self._refuse_unknown_sections({*CORE, *self._plugin_settings, *known_plugins})
         values = self._core["general"]
+        state_dir = self._rules.state_dir(values["state_dir"], self._service_state)
         general = General(
             **{
                 **values,
                 "html_root": self._rules.html_root(values["html_root"]),
-                "state_dir": self._rules.state_dir(values["state_dir"], self._service_state),
+                "state_dir": state_dir,
             }
         )
         signaling, turn = Signaling(**self._core["signaling"]), Turn(**self._core["turn"])
-        admin = Admin(**self._core["admin"])
-        self._rules.judge(general, signaling, turn, admin)
+        admin = Admin(socket=self._rules.socket(self._core["admin"]["socket"], state_dir))
+        relays = "turn" not in self.plugins.disabled
+        self._rules.judge(general, signaling, turn, relays=relays)
         self._report.raise_problems()
         return Config(
             path=self.path,

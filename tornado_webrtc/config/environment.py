@@ -9,10 +9,20 @@ from typing import Any
 
 from tornado_webrtc.errors import Problem
 
-__all__ = ["PREFIX", "Variable", "merge", "read_environment", "variable_name"]
+__all__ = [
+    "PREFIX",
+    "Variable",
+    "merge",
+    "read_environment",
+    "unknown_variables",
+    "variable_name",
+]
 
 PREFIX = "TORNADO_WEBRTC__"
 SEPARATOR = "__"
+
+_COMMANDS_PREFIX = "TORNADO_WEBRTC_"
+_COMMANDS = tuple(f"{_COMMANDS_PREFIX}{name}" for name in ("CONF", "PASSWORD", "SOCKET", "TOKEN"))
 
 _ITEM = re.compile(r"""\s*("[^"]*"|'[^']*')\s*(?=,|\Z)|[^,]*""")
 _FORM_HINT = f"The form is {PREFIX}SECTION__KEY, for example {PREFIX}GENERAL__PORT."
@@ -61,6 +71,22 @@ def read_environment(environ: Mapping[str, str]) -> tuple[tuple[Variable, ...], 
         else:
             found[parts] = Variable(name, parts, split_value(environ[name]))
     return tuple(found.values()), problems
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
+    """Find variables that look like ours, and are read by nobody.
+
+    Args:
+        environ: Names and values, such as ``os.environ``.
+    """
+    hint = f"There are {', '.join(_COMMANDS)}, and {PREFIX}SECTION__KEY for every key."
+    return [
+        Problem(f"environment {name}", "this variable is unknown, and does nothing", hint)
+        for name in sorted(environ)
+        if name.upper().startswith(_COMMANDS_PREFIX)
+        and not name.upper().startswith(PREFIX)
+        and name not in _COMMANDS
+    ]
 
 
 def split_value(text: str) -> str | list[str]:

@@ -28,12 +28,14 @@ class General:
     key: Path | None = None
     bind: tuple[str, ...] = EVERYWHERE
     port: int = 8086
+    redirect_port: int | None = None
+    challenge_dir: Path | None = None
     html_root: Path = field(default_factory=www_dir)
     event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     trusted_proxies: tuple[IPNetwork, ...] = ()
     state_dir: Path = Path("state")
     node_id: str = ""
-    drain_s: float = 5.0
+    drain_s: float = 30.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -97,9 +99,9 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
-    """The section ``[admin]``: the operator's socket."""
+    """The section ``[admin]``: the operator's socket, seen from `General.state_dir`."""
 
-    socket: Path | None = None
+    socket: Path | None = Path("admin.sock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,13 @@ class Config:
     def where(self, key: str) -> str:
         """Say where a ``section.key`` was written, or would have to be."""
         return self.places.get(key, f"{self.path or 'configuration'}, {key}")
+
+    @property
+    def admin_socket(self) -> Path | None:
+        """Where the operator's socket is; None if there is none."""
+        if self.admin.socket is None:
+            return None
+        return self.general.state_dir / self.admin.socket
 
     def resolve(self, text: str) -> Path:
         """Find a path that was written in the file.

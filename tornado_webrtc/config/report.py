@@ -26,7 +26,9 @@ class Report:
             for fault in source.faults
         ]
         self._problems += [(_IN_ENVIRONMENT, problem) for problem in source.variable_problems]
-        self._warnings: list[_Entry] = []
+        self._warnings: list[_Entry] = [
+            (_IN_ENVIRONMENT, doubt) for doubt in source.variable_doubts
+        ]
         self._wrong: set[Key] = set()
 
     def problem(self, key: Key, message: str, hint: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from tornado_webrtc.paths import www_dir
 from .address import IPAddress, IPNetwork, ice_uri_host
 from .checks import items
 from .location import candidates, file_mode, is_folder
-from .model import Admin, General, Plugins, Signaling, Turn
+from .model import General, Plugins, Signaling, Turn
 from .reach import limited_reach
 from .report import Report
 from .scanner import Key
@@ -78,6 +79,26 @@ class Rules:
             self.report.problem(("general", "state_dir"), f"{chosen} is a file; a folder is needed")
         return chosen
 
+    def socket(self, written: str, state_dir: Path) -> Path | None:
+        """Choose the operator's socket: none if nobody asked for a path that is too long.
+
+        Args:
+            written: The setting; a relative path is seen from the state directory.
+            state_dir: The state directory.
+        """
+        key = ("admin", "socket")
+        if not written:
+            return None
+        if len(os.fsencode(state_dir / written)) <= MAX_SOCKET_PATH_BYTES:
+            return Path(written)
+        limit = f"a socket's path has at most {MAX_SOCKET_PATH_BYTES} bytes"
+        if self.source.text(key):
+            self.report.problem(key, f"{limit}; {state_dir / written} is longer")
+        else:
+            message = f"{limit}, {state_dir / written} is longer: there is no socket for operators"
+            self.report.warn(key, message, "Set [admin] socket to a shorter path.")
+        return None
+
     def plugins(self, plugins: Plugins) -> Plugins:
         """Plugin folders exist, and no plugin is wanted and unwanted at once.
 
@@ -103,16 +124,24 @@ class Rules:
             self.report.warn(("plugins", "disabled"), message)
         return replace(plugins, path=tuple(filter(is_folder, plugins.path)))
 
-    def judge(self, general: General, signaling: Signaling, turn: Turn, admin: Admin) -> None:
-        """Apply the rules about everything but plugins."""
+    def judge(self, general: General, signaling: Signaling, turn: Turn, *, relays: bool) -> None:
+        """Apply the rules about everything but plugins.
+
+        Args:
+            general: The section.
+            signaling: The section.
+            turn: The section.
+            relays: Whether the TURN server is to run, and clients are told where.
+        """
         self._certificate(general)
+        self._redirect(general)
+        self._challenges(general, turn)
         self._ports(general, turn)
         self._queue(signaling)
-        self._reach(general, turn)
+        self._reach(general, turn, relays=relays)
         self._peers(turn)
         self._effect(turn)
         self._secrets(turn)
-        self._socket(admin)
 
     def _certificate(self, general: General) -> None:
         for name, path, other in (
@@ -127,12 +156,48 @@ class Rules:
                 missing = self._missing(("general", name), "file")
                 self.report.problem(("general", name), missing, _CERT_HINT)
 
+    def _redirect(self, general: General) -> None:
+        port, folder = ("general", "redirect_port"), ("general", "challenge_dir")
+        if general.redirect_port is None:
+            if general.challenge_dir and not self._is_wrong(*port):
+                self.report.warn(folder, "redirect_port is not set; nobody is shown what is there")
+        elif not (general.cert or self._is_wrong("general", "cert")):
+            self.report.problem(port, "general.cert and general.key are needed for it", _CERT_HINT)
+        if general.challenge_dir and not is_folder(general.challenge_dir):
+            self.report.problem(folder, self._missing(folder, "folder"))
+
+    def _challenges(self, general: General, turn: Turn) -> None:
+        """Everybody may ask for what is in the folder of challenges: nothing else is there."""
+        if not general.challenge_dir:
+            return
+        shown = os.path.realpath(general.challenge_dir)
+        secret = {
+            "the configuration": self.source.path,
+            "general.key": general.key,
+            "turn.secret_file": turn.secret_file,
+            "turn.users_file": turn.users_file,
+        }
+        places = [
+            (name, place)
+            for name, path in secret.items()
+            if path
+            for place in (path.parent, Path(os.path.realpath(path)).parent)
+        ]
+        places.append(("general.state_dir", general.state_dir))
+        for name, place in places:
+            if os.path.commonpath((shown, os.path.realpath(place))) == shown:
+                message = f"everybody may read what is in {shown}, and {name} is in there"
+                hint = "Use a folder for nothing else, acme for example."
+                self.report.problem(("general", "challenge_dir"), message, hint)
+                return
+
     def _ports(self, general: General, turn: Turn) -> None:
         tls = ("turn", "port_tls")
         if turn.port_tls is not None and not (general.cert or self._is_wrong("general", "cert")):
             self.report.problem(tls, "general.cert and general.key are needed for it", _CERT_HINT)
         listeners: list[tuple[Key, int | None, Sequence[str]]] = [
             (("general", "port"), general.port, general.bind),
+            (("general", "redirect_port"), general.redirect_port, general.bind),
             (("turn", "port_tcp"), turn.port_tcp, turn.bind),
             (tls, turn.port_tls, turn.bind),
         ]
@@ -156,12 +221,12 @@ class Rules:
             )
             self.report.problem(blamed, message)
 
-    def _reach(self, general: General, turn: Turn) -> None:
-        for address in turn.public_ip:
+    def _reach(self, general: General, turn: Turn, *, relays: bool) -> None:
+        for address in turn.public_ip if relays else ():
             self._warn_about_reach(("turn", "public_ip"), str(address.public))
         for host in dict.fromkeys(map(ice_uri_host, turn.uris)):
             self._warn_about_reach(("turn", "uris"), host)
-        if general.cert and general.domain:
+        if relays and general.cert and general.domain:
             self._warn_about_reach(("general", "domain"), general.domain)
 
     def _warn_about_reach(self, key: Key, text: str) -> None:
@@ -207,11 +272,6 @@ class Rules:
                 " each of its lines is taken for a secret"
             )
             self.report.warn(("turn", "secret_file"), message)
-
-    def _socket(self, admin: Admin) -> None:
-        if admin.socket and len(str(admin.socket).encode()) > MAX_SOCKET_PATH_BYTES:
-            message = f"a socket's path has at most {MAX_SOCKET_PATH_BYTES} bytes; this is longer"
-            self.report.problem(("admin", "socket"), message)
 
     def _is_wrong(self, *key: str) -> bool:
         """Tell whether the value is a default only because what was written is wrong."""

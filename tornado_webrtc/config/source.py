@@ -10,9 +10,10 @@ from typing import Any
 from configobj import ConfigObj, ConfigObjError
 
 from tornado_webrtc.errors import ConfigError, Problem
+from tornado_webrtc.regularfile import read_regular_file
 
 from .checks import Value
-from .environment import Variable, merge, read_environment
+from .environment import Variable, merge, read_environment, unknown_variables
 from .scanner import Fault, Key, Scan, scan
 
 __all__ = ["Source"]
@@ -36,6 +37,7 @@ class Source:
         remarks: Values that may not mean what they seem to.
         variables: What the environment sets.
         variable_problems: What is wrong with other variables of our prefix.
+        variable_doubts: Variables that look like ours, and set nothing.
         set_by: The variable that set a key, for the keys of `values` so far.
     """
 
@@ -46,6 +48,7 @@ class Source:
     remarks: dict[Key, str] = field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
     variable_problems: list[Problem] = field(default_factory=list)
+    variable_doubts: list[Problem] = field(default_factory=list)
     set_by: dict[Key, str] = field(default_factory=dict)
 
     @classmethod
@@ -64,6 +67,7 @@ class Source:
         """
         variables, problems = read_environment(environ)
         source = cls(path=path, variables=variables, variable_problems=problems)
+        source.variable_doubts = unknown_variables(environ)
         if path is not None:
             found = scan(_read_text(path))
             source.tree = _tree(path, found)
@@ -147,8 +151,7 @@ def _shown(key: Key) -> tuple[str, ...]:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_regular_file(path, MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _unreadable(path, f"cannot be read: {reason}", _NAME_HINT) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from tornado_webrtc.paths import conf_dir
 
 from .checks import CHECKS, CheckError, Value, one, texts
 from .location import resolve
+from .scanner import Key
 
 __all__ = [
     "CORE",
@@ -22,6 +23,7 @@ __all__ = [
     "core_specification",
     "make_validator",
     "marks",
+    "own_marks",
     "parse_specification",
 ]
 
@@ -87,6 +89,47 @@ def marks() -> Mapping[str, Mark]:
             else:
                 raise ValueError(f"{section}.{key} is marked neither live nor restart")
     return found
+
+
+def own_marks(spec: str) -> Callable[[Key], Mark]:
+    """Tell which settings in a plugin's own section a reload applies.
+
+    A key is ``live`` if the comment above it has a line ``# live`` or ends with
+    ``(live)``; so is everything in a sub-section that is marked like that.
+
+    Args:
+        spec: Its `SETTINGS`, a specification without faults.
+
+    Returns:
+        A function from a key, sub-sections first, to its mark. A name that the
+        specification does not list is looked for as ``__many__``.
+    """
+    parsed = parse_specification(spec)
+
+    def mark(key: Key) -> Mark:
+        table = parsed
+        for name in key:
+            known = next((each for each in (name, *MANY) if each in table), None)
+            if known is None:
+                return "restart"
+            if _is_marked_live(_comment(table, known)):
+                return "live"
+            table = table[known] if known in table.sections else {}
+        return "restart"
+
+    return mark
+
+
+def _comment(table: Any, name: str) -> list[str]:
+    """The lines above a name. ConfigObj keeps those above the first one of a file elsewhere."""
+    above: list[str] = table.comments[name]
+    is_first = table.parent is table and name == next(iter(table))
+    return [*table.initial_comment, *above] if is_first else above
+
+
+def _is_marked_live(lines: Iterable[str]) -> bool:
+    texts = [line.strip("# \t") for line in lines]
+    return any(text == "live" or text.endswith("(live)") for text in texts)
 
 
 def make_validator(file: Path | None) -> Any:

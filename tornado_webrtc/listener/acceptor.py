@@ -31,6 +31,8 @@ log = logging.getLogger("tornado_webrtc.listener")
 _ACCEPTS_PER_WAKE_UP = 64
 _PAUSE_S = 1.0
 _RESERVED_DESCRIPTORS = 64
+_SPARE_DESCRIPTORS = 32
+_SPARE_SHARE = 4
 _MIN_CONNECTIONS = 16
 
 # accept(2): errors of the new connection, not of the listening socket.
@@ -57,7 +59,8 @@ class Listener:
         first_byte_timeout_s: Limit from then until a protocol claims the connection.
         max_connections: Above so many open connections new ones are closed at
             once: a guard of file descriptors. 0 means what the process may
-            open, less a reserve.
+            open, less a reserve; the last of that is never a connection's, so
+            that operators are answered and the log is written.
 
     Attributes:
         counters: What became of connections.
@@ -183,10 +186,17 @@ class Listener:
         )
 
     def _admit(self, connection: socket.socket, peer: SocketAddress, entrance: Entrance) -> None:
-        if self.open_connections >= (limit := self._limit()):
+        if self.open_connections >= (limit := self._limit()) or self._is_spare(connection):
             connection.close()
             self.counters.refused += 1
-            self._warn("limit", "connection of %s refused: %d are open already", peer, limit)
+            self._warn(
+                "limit",
+                "connection of %s refused: %d are open already, beside other files; "
+                "at most %d may be (raise LimitNOFILE, `ulimit -n`)",
+                peer,
+                self.open_connections,
+                limit,
+            )
             return
         self.counters.accepted += 1
         arrival = Arrival(connection, peer, entrance, self._claimed, self._streams.discard)
@@ -212,6 +222,13 @@ class Listener:
         if soft == resource.RLIM_INFINITY:
             return sys.maxsize
         return max(_MIN_CONNECTIONS, soft - _RESERVED_DESCRIPTORS)
+
+    def _is_spare(self, connection: socket.socket) -> bool:
+        """Whether hardly any file may be opened after it: a new one has the lowest free number."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._max_connections or soft == resource.RLIM_INFINITY:
+            return False
+        return connection.fileno() >= soft - min(_SPARE_DESCRIPTORS, soft // _SPARE_SHARE)
 
     def _warn(self, subject: str, message: str, *arguments: object) -> None:
         if self._repeats.add(subject):

@@ -12,7 +12,7 @@ Whoever uses a table need not know which tier is behind it:
 """
 
 from tornado_webrtc.relay.pure import PureTable
-from tornado_webrtc.relay.socket import RelaySocket, open_relay
+from tornado_webrtc.relay.socket import LISTENER_BUFFER_BYTES, RelaySocket, open_relay
 from tornado_webrtc.relay.table import (
     Bucket,
     Client,
@@ -24,6 +24,7 @@ from tornado_webrtc.relay.table import (
 )
 
 __all__ = [
+    "LISTENER_BUFFER_BYTES",
     "Bucket",
     "Client",
     "Counters",

@@ -85,6 +85,10 @@ class PureTable:
         """See `RelayTable`."""
         self._attach(self._entries[slot], client)
 
+    def set_buckets(self, slot: Slot, buckets: tuple[Bucket, ...]) -> None:
+        """See `RelayTable`."""
+        self._entries[slot].buckets = buckets
+
     def set_expiry(self, slot: Slot, expires_at: float) -> None:
         """See `RelayTable`."""
         self._entries[slot].expires_at = expires_at

@@ -16,6 +16,7 @@ from tornado_webrtc.errors import ListenError
 from tornado_webrtc.stun.address import TransportAddress
 
 __all__ = [
+    "LISTENER_BUFFER_BYTES",
     "RelaySocket",
     "SocketAddress",
     "open_listeners",
@@ -40,7 +41,9 @@ _RANDOM_TRIES = 64
 _SWEEP_TRIES = 1024
 _FREE_PORT_TRIES = 20
 _PORT_MAX = 65535
-_LISTENER_BUFFER_BYTES = 4 << 20
+LISTENER_BUFFER_BYTES = 4 << 20
+"""What is asked for; the kernel gives no more than net.core.rmem_max."""
+
 _RELAY_BUFFER_BYTES = 256 << 10
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES})
 
@@ -204,7 +207,7 @@ def _prepare_relay(sock: socket.socket) -> None:
 
 
 def _prepare_listener(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LISTENER_BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
 
 
 def _bind(host: str, port: int, prepare: Callable[[socket.socket], None]) -> socket.socket:

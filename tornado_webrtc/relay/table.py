@@ -207,6 +207,9 @@ class RelayTable(Protocol):
     def move_client(self, slot: Slot, client: Client) -> None:
         """Relay for another five-tuple from now on (RFC 8016)."""
 
+    def set_buckets(self, slot: Slot, buckets: tuple[Bucket, ...]) -> None:
+        """Let other limits than until now hold for an allocation."""
+
     def set_expiry(self, slot: Slot, expires_at: float) -> None:
         """Refresh the allocation."""
 

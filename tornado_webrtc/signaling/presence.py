@@ -29,6 +29,10 @@ class Roster:
         self._peers: dict[str, Peer] = {}
         self._entries: dict[str, bytes] = {}
 
+    def set_list_max(self, list_max: int) -> None:
+        """Show more or fewer peers in the lists to come."""
+        self._list_max = list_max
+
     def __len__(self) -> int:
         return len(self._peers)
 
@@ -79,6 +83,12 @@ class Presence:
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._rosters))
+
+    def set_list_max(self, list_max: int) -> None:
+        """Show more or fewer peers in the lists to come, of every scope."""
+        self._list_max = list_max
+        for roster in self._rosters.values():
+            roster.set_list_max(list_max)
 
     def roster(self, scope: str) -> Roster:
         """The roster of a scope; an empty one if nobody is in it."""

@@ -52,6 +52,8 @@ def allocate(server: TurnServer, request: Request) -> Steps:
     token = _check_reservation_token(request)
     family = _check_families(server, request)
     even = request.message.get(EVEN_PORT)
+    if not server.accepting:
+        raise RejectionError(508, cause="the server is draining")
     lifetime = server.lifetime(request.message.get(LIFETIME))
     taken, wanted = 0, _slots(server, request, token, reserves=bool(even))
     created = False

@@ -41,6 +41,8 @@ def create_permission(server: TurnServer, request: Request) -> Steps:
     for peer in peers.values():
         yield from _ask_about(allocation, peer)
     _check_still_there(server, request, allocation)
+    for peer in peers.values():
+        _check_peer(server, allocation, peer)  # the rules may be others by now
     for ip in peers:
         request.actions += _install(server, allocation, ip, request.now)
     request.actions.append(Respond(request.five_tuple, request.success()))
@@ -56,6 +58,7 @@ def bind_channel(server: TurnServer, request: Request) -> Steps:
     _check_peer(server, allocation, peer)
     yield from _ask_about(allocation, peer)
     _check_still_there(server, request, allocation)
+    _check_peer(server, allocation, peer)  # the rules may be others by now
     hairpin = server.is_hairpin(peer.host)
     if hairpin and not server.allocations.is_live_relay(peer, request.now):
         raise RejectionError(403)

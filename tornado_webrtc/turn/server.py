@@ -38,6 +38,7 @@ from tornado_webrtc.turn.action import (
     Ask,
     CloseRelay,
     OpenedRelay,
+    Permit,
     Question,
     Refused,
     RemoveAllocation,
@@ -60,7 +61,7 @@ from tornado_webrtc.turn.nonce import NonceSource
 from tornado_webrtc.turn.pending import PendingTasks, Task
 from tornado_webrtc.turn.permission import bind_channel, create_permission
 from tornado_webrtc.turn.policy import PeerPolicy, Reason, Verdict
-from tornado_webrtc.turn.quota import AllocationQuotas, ChallengeLimits
+from tornado_webrtc.turn.quota import AllocationLimits, AllocationQuotas, ChallengeLimits
 from tornado_webrtc.turn.refresh import refresh
 from tornado_webrtc.turn.relaying import channel_data, send_indication
 from tornado_webrtc.turn.request import RejectionError, Request, Steps
@@ -89,6 +90,7 @@ class TurnServer:
 
     Attributes:
         counters: How often what happened, by name.
+        accepting: Whether there may be new allocations; those that are there go on.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class TurnServer:
         self.deadlines = Deadlines()
         self.authenticator = Authenticator(settings.realm, nonces)
         self.counters: Counter[str] = Counter()
+        self.accepting = True
         self._policy = policy
         self._challenges = challenges
         self._relay_ips = frozenset(relay_ips)
@@ -309,6 +312,41 @@ class TurnServer:
         else:
             kind = "binding" if request.message.method == Method.BINDING else "challenge"
         return self._challenges.take(five_tuple.client.host, request.now, kind)
+
+    # --- other rules --------------------------------------------------------
+
+    def change(
+        self,
+        settings: TurnSettings,
+        *,
+        policy: PeerPolicy,
+        limits: AllocationLimits,
+        challenges_per_s: float,
+    ) -> list[Action]:
+        """Let other rules hold from now on; realm and families have to stay.
+
+        Allocations above a lowered limit stay. Permissions for peers that may not be
+        reached any more end at once, and with them what channels relay.
+        """
+        self.settings = settings
+        self.quotas.limits = limits
+        self._challenges.set_rate(challenges_per_s)
+        if policy is self._policy:
+            return []
+        self._policy = policy
+        return [action for allocation in self.allocations for action in self._review(allocation)]
+
+    def _review(self, allocation: Allocation) -> list[Action]:
+        actions: list[Action] = []
+        for ip, permission in tuple(allocation.permissions.items()):
+            if not self.may_reach(ip):
+                del allocation.permissions[ip]
+                self.deadlines.cancel(PermissionEnds(allocation.five_tuple, ip))
+                actions.append(Unpermit(allocation, ip))
+            elif permission.hairpin != self.is_hairpin(ip):
+                permission.hairpin = not permission.hairpin
+                actions.append(Permit(allocation, ip, permission.expires_at, permission.hairpin))
+        return actions
 
     # --- for the handlers ---------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tornado.httputil import HTTPServerRequest
 
-__all__ = ["bearer_token", "client_ip", "rightmost_untrusted"]
+__all__ = ["Network", "bearer_token", "client_ip", "is_proxy", "rightmost_untrusted"]
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -63,6 +63,12 @@ def rightmost_untrusted(
         if not _is_trusted(address, trusted):
             break
     return str(address)
+
+
+def is_proxy(request: HTTPServerRequest, trusted: Sequence[Network]) -> bool:
+    """Tell whether a request came straight from a trusted proxy."""
+    address = parse_address(request.remote_ip or "")
+    return address is not None and _is_trusted(address, trusted)
 
 
 def bearer_token(request: HTTPServerRequest) -> str | None:

@@ -20,6 +20,7 @@ from tornado_webrtc.signaling.message import HEARTBEAT
 from tornado_webrtc.web.outbox import Outbox
 
 if TYPE_CHECKING:
+    from tornado_webrtc.config import Signaling
     from tornado_webrtc.web.hub import Hub
 
 __all__ = ["CloseCode", "Connection", "Handshake", "Transport"]
@@ -47,6 +48,7 @@ class CloseCode:
 
     GOING_AWAY = 1001
     UNSUPPORTED_DATA = 1003
+    SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
     REPLACED = 4001
     TOO_SLOW = 4008
@@ -85,6 +87,7 @@ class Handshake:
         query: The arguments of the URL.
         headers: The request's headers.
         token: What the client showed at the upgrade.
+        request_id: What the upgrade request is called in logs.
     """
 
     remote_ip: str
@@ -93,6 +96,7 @@ class Handshake:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)
+    request_id: str = ""
 
 
 class Connection:
@@ -105,6 +109,7 @@ class Connection:
         handshake: Where it came from.
 
     Attributes:
+        opened_at: When it was taken in, monotonic seconds.
         identity: Who the client proved to be, if a plugin asked.
         registered: Whether the client has ever signed in.
     """
@@ -114,11 +119,14 @@ class Connection:
     ) -> None:
         self.address = address
         self.handshake = handshake
+        self.opened_at = hub.clock.now()
         self.identity: Identity | None = None
         self.registered = False
         self._hub = hub
         self._transport = transport
         self._loop = asyncio.get_running_loop()
+        self._started = False
+        self._hello_since: float | None = None
         self._outbox = Outbox(transport.write, hub.limits.send_queue_bytes, self._overflowed)
         self._inbox: deque[bytes] = deque()
         self._inbox_bytes = 0
@@ -129,9 +137,7 @@ class Connection:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._probes: set[asyncio.Future[None]] = set()
         self._heard_since_ping = True
-        rate = hub.limits.messages_per_s
-        now = hub.clock.now()
-        self._bucket = TokenBucket(rate, max(1.0, rate * BURST_S), now) if rate else None
+        self._bucket = _bucket(hub.limits.messages_per_s, self.opened_at)
         self._throttled_since: float | None = None
 
     def __repr__(self) -> str:
@@ -146,22 +152,51 @@ class Connection:
 
     def start(self) -> None:
         """Begin to handle frames; timers run from here."""
-        limits = self._hub.limits
+        self._started = True
         self._worker = asyncio.create_task(self._work())
         self.expect_hello(True)
-        if limits.heartbeat_s:
-            self._later("heartbeat", limits.heartbeat_s, self._heartbeat)
-        if limits.ping_s:
-            self._later("ping", limits.ping_s, self._check_alive)
+        self._again("heartbeat", self._hub.limits.heartbeat_s, self._heartbeat)
+        self._again("ping", self._hub.limits.ping_s, self._check_alive)
 
     def expect_hello(self, expected: bool) -> None:
         """Close the connection unless `new` comes in time; a `new` that is being judged came."""
+        self._hello_since = self._hub.clock.now() if expected else None
+        self._time_hello()
+
+    def limits_changed(self, old: Signaling) -> None:
+        """Go by the hub's limits as they are now.
+
+        Args:
+            old: Those that held until now.
+        """
+        new = self._hub.limits
+        self._outbox.set_limit(new.send_queue_bytes)
+        if new.messages_per_s != old.messages_per_s:
+            self._bucket = _bucket(new.messages_per_s, self._hub.clock.now())
+        if not self._started or self._closing:
+            return
+        self._change_interval("heartbeat", old.heartbeat_s, new.heartbeat_s, self._heartbeat)
+        self._change_interval("ping", old.ping_s, new.ping_s, self._check_alive)
+        if new.hello_timeout_s != old.hello_timeout_s:
+            self._time_hello()
+
+    def _change_interval(
+        self, name: str, old_s: float, new_s: float, callback: Callable[[], None]
+    ) -> None:
+        """Keep the part of the interval that has passed: not all connections at one moment."""
+        if new_s == old_s:
+            return
+        timer = self._timers.get(name)
+        part = 1.0 if timer is None else (timer.when() - self._loop.time()) / old_s
+        self._again(name, new_s * min(1.0, max(0.01, part)), callback)
+
+    def _time_hello(self) -> None:
         limit_s = self._hub.limits.hello_timeout_s
-        timer = self._timers.pop("hello", None)
-        if timer is not None:
-            timer.cancel()
-        if expected and limit_s and not self._closing:
-            self._later("hello", limit_s, self._check_hello)
+        if self._hello_since is None or not limit_s:
+            self._again("hello", 0, self._check_hello)
+        else:
+            waited_s = self._hub.clock.now() - self._hello_since
+            self._again("hello", max(0.001, limit_s - waited_s), self._check_hello)
 
     def close(self, code: int, reason: str, *, left: str = "disconnected") -> None:
         """Close after what was sent before has left; the peer leaves at once.
@@ -269,7 +304,13 @@ class Connection:
         try:
             await self._hub.handle(self, frame)
         except Exception:
-            log.exception("a message could not be handled; its connection is closed")
+            log.exception(
+                "a message could not be handled; its connection is closed",
+                extra={
+                    "connection_id": self.address.connection_id,
+                    "request_id": self.handshake.request_id,
+                },
+            )
             self._hub.count("closed.internal-error")
             self.close(CloseCode.INTERNAL_ERROR, "internal error", left="internal-error")
 
@@ -284,9 +325,8 @@ class Connection:
         Returns:
             False if the client was above the rate for so long that it was closed.
         """
-        if self._bucket is None:
-            return True
-        while wait_s := self._bucket.take(self._hub.clock.now()):
+        # The bucket may be another one, or none, after each wait: see `limits_changed`.
+        while self._bucket and (wait_s := self._bucket.take(self._hub.clock.now())):
             now = self._hub.clock.now()
             if self._throttled_since is None:
                 self._throttled_since = now
@@ -319,7 +359,8 @@ class Connection:
         self._probes.add(sign)
         try:
             self._transport.ping()
-            await asyncio.wait_for(sign, timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for may forget a cancellation
+                await sign
         except TimeoutError:
             return self._paused and not self._closing
         finally:
@@ -333,6 +374,14 @@ class Connection:
     def _later(self, name: str, delay_s: float, callback: Callable[[], None]) -> None:
         self._timers[name] = self._loop.call_later(delay_s, callback)
 
+    def _again(self, name: str, delay_s: float, callback: Callable[[], None]) -> None:
+        """Set a timer in place of the one of that name; 0 is never, as in the settings."""
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+        if delay_s and not self._closing:
+            self._later(name, delay_s, callback)
+
     def _cancel_timers(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
@@ -345,7 +394,7 @@ class Connection:
 
     def _heartbeat(self) -> None:
         self._outbox.put(HEARTBEAT)
-        self._later("heartbeat", self._hub.limits.heartbeat_s, self._heartbeat)
+        self._again("heartbeat", self._hub.limits.heartbeat_s, self._heartbeat)
 
     def _check_alive(self) -> None:
         """Ping; without any sign of life since the last ping the client is gone."""
@@ -355,4 +404,9 @@ class Connection:
             return
         self._heard_since_ping = False
         self._transport.ping()
-        self._later("ping", self._hub.limits.ping_s, self._check_alive)
+        self._again("ping", self._hub.limits.ping_s, self._check_alive)
+
+
+def _bucket(rate: float, now: float) -> TokenBucket | None:
+    """What a client may send: messages per second, 0 for no limit."""
+    return TokenBucket(rate, max(1.0, rate * BURST_S), now) if rate else None

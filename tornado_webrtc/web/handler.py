@@ -12,6 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from tornado_webrtc.web.client import client_ip
 from tornado_webrtc.web.origin import allow_origin_header
+from tornado_webrtc.web.request_id import request_id
 
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
@@ -59,7 +60,14 @@ class DiscreetErrors(RequestHandler):
         if typ is not None and value is not None and not isinstance(value, HTTPError):
             path = self.request.path
             message = "uncaught exception: %s %s"
-            log.error(message, self.request.method, path, exc_info=(typ, value, tb))
+            trusted = self.settings["server"].config.general.trusted_proxies
+            log.error(
+                message,
+                self.request.method,
+                path,
+                exc_info=(typ, value, tb),
+                extra={"request_id": request_id(self.request, trusted)},
+            )
 
 
 class PageHandler(DiscreetErrors):

@@ -26,6 +26,7 @@ class ReadyHandler(ApiHandler):
             self.finish({"status": "ready"})
         else:
             self.set_status(503)
-            self.finish({"status": "stopping"})
+            status = "draining" if self.server.hub.draining else "stopping"
+            self.finish({"status": status})
 
     head = get

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
+from tornado_webrtc.ban import Ban, BanList
 from tornado_webrtc.bucket import client_prefix
 from tornado_webrtc.clock import Clock
 from tornado_webrtc.config import Signaling
@@ -58,19 +59,30 @@ class Hub:
         limits: The `[signaling]` section.
         hooks: Asked before and told after things happen.
         clock: The time.
+        bans: Who may not sign in.
 
     Attributes:
         signaling: The state: peers, presence, sessions. Plugins only read it.
         counters: How often what happened, by name, since the start.
+        draining: Calls that begin are refused; those that go on are not touched.
     """
 
-    def __init__(self, node_id: str, limits: Signaling, hooks: Hooks, clock: Clock) -> None:
+    def __init__(
+        self,
+        node_id: str,
+        limits: Signaling,
+        hooks: Hooks,
+        clock: Clock,
+        bans: BanList | None = None,
+    ) -> None:
         self.node_id = node_id
         self.limits = limits
         self.hooks = hooks
         self.clock = clock
+        self.bans = BanList(clock.wall) if bans is None else bans
         self.signaling = SignalingServer(node_id, list_max=limits.legacy_list_max)
         self.counters: Counter[str] = Counter()
+        self.draining = False
         self._message_types: dict[str, tuple[str, MessageHandler]] = {}
         self._connections: dict[int, Connection] = {}
         self._per_client: Counter[str] = Counter()
@@ -141,11 +153,55 @@ class Hub:
         if self._announcer.pending(peer.scope):
             self.perform([self.signaling.list_for(peer)])
 
+    def close_banned(self, ban: Ban) -> int:
+        """Close the connections of somebody who was just banned (4403), and count them."""
+        banned = [each for each in self._connections.values() if self._is_banned(each, ban)]
+        for connection in banned:
+            self.count("closed.banned")
+            connection.close(CloseCode.NOT_ALLOWED, ban.told, left="banned")
+        return len(banned)
+
+    def _is_banned(self, connection: Connection, ban: Ban) -> bool:
+        peer = self.signaling.peer_at(connection.address)
+        shown = connection.identity.subject if connection.identity else None
+        return not connection.closing and ban.matches(
+            ip=connection.handshake.remote_ip,
+            peer=peer.id if peer else None,
+            user=(peer.subject if peer else None) or shown,
+        )
+
+    def kick(self, peer: Peer, reason: str) -> bool:
+        """Close a peer's connection (4403); False if this node does not hold it.
+
+        Args:
+            peer: Who has to go.
+            reason: In plain words; the client is told.
+        """
+        connection = self.connection_of(peer)
+        if connection is None:
+            return False
+        self.count("closed.kicked")
+        connection.close(CloseCode.NOT_ALLOWED, reason, left="kicked")
+        return True
+
+    def end_session(self, session: Session, reason: str) -> None:
+        """End a live call; both legs are sent `bye`."""
+        self.perform(self.signaling.end(session, reason, self.clock.now()))
+
+    def set_limits(self, limits: Signaling) -> None:
+        """Let other limits hold, also for the connections that are there."""
+        old, self.limits = self.limits, limits
+        if limits.legacy_list_max != old.legacy_list_max:
+            self.signaling.presence.set_list_max(limits.legacy_list_max)
+            self.perform(Announce(scope) for scope in self.signaling.presence)
+        for connection in tuple(self._connections.values()):
+            connection.limits_changed(old)
+
     def close_all(self, code: int, reason: str) -> None:
         """End every call, for both legs alike, and close every connection."""
         self._announcer.stop()
         for session in self.sessions():
-            self.perform(self.signaling.end(session, "server-stopped", self.clock.now()))
+            self.end_session(session, "server-stopped")
         for connection in tuple(self._connections.values()):
             connection.close(code, reason, left="server-stopped")
 
@@ -226,6 +282,9 @@ class Hub:
         while True:
             peer = self.signaling.registered(peer.address)
             route = self.signaling.route(peer, envelope, self.clock.now())
+            if self.draining and route.begins_call:
+                reason = "The server is about to restart; call again in a minute."
+                raise SignalingError("server-draining", reason)
             question = self._next_question(route, asked)
             if question is None:
                 break

@@ -44,6 +44,10 @@ class Outbox:
         """Bytes that wait behind the write in flight."""
         return self._bytes
 
+    def set_limit(self, limit_bytes: int) -> None:
+        """Let more or less wait from the next frame on."""
+        self._limit = limit_bytes
+
     def put(self, frame: bytes) -> None:
         """Send a frame after all that were put before."""
         if self._closed:

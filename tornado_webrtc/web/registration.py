@@ -58,7 +58,12 @@ class Registration:
         except _RejectedError as rejected:
             self._hub.count(f"error.{rejected.error.code}")
             return rejected.code, rejected.error.reason
-        return None
+        user = connection.identity.subject if connection.identity else None
+        ban = self._hub.bans.find(ip=connection.handshake.remote_ip, user=user)
+        if ban is None:
+            return None
+        self._hub.count("refused.banned")
+        return CloseCode.NOT_ALLOWED, ban.told
 
     async def register(self, connection: Connection, envelope: Envelope) -> None:
         """Handle `new`.
@@ -91,10 +96,16 @@ class Registration:
 
     async def _join(self, connection: Connection, new: New) -> None:
         identity = await self._authenticate(connection, new)
+        subject = identity.subject if identity else None
+        self._refuse_banned(connection, new.id, subject)
         scope = await self._scope(connection, new, identity)
         await self._ask_permission(connection, new, scope, identity)
-        subject = identity.subject if identity else None
         await self._claim(scope, new.id, subject)
+        self._refuse_banned(connection, new.id, subject)  # perhaps banned only meanwhile
+        if connection.closing:
+            # It was cancelled, but a cancellation can be lost on the way: nobody else
+            # would ever take the peer of a connection out that is gone.
+            return
         peer = Peer(
             id=new.id,
             name=new.name,
@@ -115,6 +126,11 @@ class Registration:
             error = SignalingError("id-not-allowed", f"You may not sign in as [{new.id}].")
             raise _RejectedError(CloseCode.NOT_ALLOWED, error)
         return identity
+
+    def _refuse_banned(self, connection: Connection, peer_id: str, subject: str | None) -> None:
+        ban = self._hub.bans.find(ip=connection.handshake.remote_ip, peer=peer_id, user=subject)
+        if ban is not None:
+            raise _RejectedError(CloseCode.NOT_ALLOWED, SignalingError("banned", ban.told))
 
     async def _identify(
         self,

@@ -76,7 +76,13 @@ class TurnHandler(ApiHandler):
             reason = "Too many requests; try again later."
             raise ApiError(429, "too-many-requests", reason, headers)
 
+    def _refuse_banned(self, *, peer: str | None = None, user: str | None) -> None:
+        ban = self.server.bans.find(ip=self.remote_ip, peer=peer, user=user)
+        if ban is not None:
+            raise ApiError(403, "banned", f"{ban.told[0].upper()}{ban.told[1:]}.")
+
     async def _check_access(self, name: str) -> None:
+        self._refuse_banned(peer=name, user=name)
         access = self.server.config.turn.api_access
         if access == "peer":
             is_peer = any(
@@ -91,6 +97,7 @@ class TurnHandler(ApiHandler):
             if identity is None:
                 headers = {"WWW-Authenticate": "Bearer"}
                 raise ApiError(401, "not-authenticated", "A valid token is needed.", headers)
+            self._refuse_banned(user=identity.subject)
             if not identity.allows(name):
                 raise ApiError(403, "name-not-allowed", "Your token is not for this name.")
 

@@ -18,6 +18,7 @@ from tornado_webrtc.web.client import bearer_token, client_ip
 from tornado_webrtc.web.connection import CloseCode, Connection, Handshake
 from tornado_webrtc.web.handler import PageHandler
 from tornado_webrtc.web.origin import origin_allowed, same_host
+from tornado_webrtc.web.request_id import request_id
 
 if TYPE_CHECKING:
     from tornado_webrtc.web.hub import Hub
@@ -79,8 +80,10 @@ class SignalingSocket(PageHandler, WebSocketHandler):
 
     def _handshake(self) -> Handshake:
         request = self.request
+        trusted = self.server.config.general.trusted_proxies
         return Handshake(
-            remote_ip=client_ip(request, self.server.config.general.trusted_proxies),
+            remote_ip=client_ip(request, trusted),
+            request_id=request_id(request, trusted),
             origin=self._origin,
             path=request.path,
             query={
@@ -104,8 +107,14 @@ class SignalingSocket(PageHandler, WebSocketHandler):
         )
 
     def _refusal(self, handshake: Handshake) -> tuple[int, str] | None:
+        if self._hub.draining:
+            return CloseCode.SERVICE_RESTART, "the server is restarting"
         if not self.server.accepting:
             return CloseCode.GOING_AWAY, "the server is stopping"
+        ban = self._hub.bans.find(ip=handshake.remote_ip)
+        if ban is not None:
+            self._hub.count("refused.banned")
+            return CloseCode.NOT_ALLOWED, ban.told
         if handshake.origin is not None and not self._origin_allowed(handshake.origin):
             self._hub.count("refused.origin")
             return CloseCode.NOT_ALLOWED, "pages from this origin are not allowed"

@@ -27,7 +27,7 @@ bind = {HOST},
 public_ip = {HOST},
 port = 0
 port_tcp = 0
-secret = first-secret,
+secret = the-first-secret,
 [plugins]
 path = plugins
 required = turn, turn_rules

@@ -27,7 +27,7 @@ from tornado_webrtc.server import Server
 from tornado_webrtc.stun.address import TransportAddress
 
 REALM = "example.org"
-SECRET = "first-secret"
+SECRET = "the-first-secret"
 HOST = "127.0.0.1"
 TTL_S = 600
 LOOPBACK = (ip_network("127.0.0.0/8"),)

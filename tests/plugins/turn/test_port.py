@@ -1,5 +1,6 @@
 """Relay ports: not searched for in vain, and no files that others need."""
 
+import errno
 import logging
 import resource
 import socket
@@ -118,6 +119,17 @@ def test_trouble_with_the_machine_is_logged_once_a_minute(
         assert site.open(wanted()) is None
     assert caplog.text.count("no such address") == 1
     assert site.searches == 3, "it may be over the next time"
+
+
+def test_trouble_with_another_port_each_time_is_the_same_trouble(
+    site: Site, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log("no relay can be opened: cannot use UDP port 1: too many open files")
+    for number in range(1, 4):
+        site.fault = ListenError(f"cannot use UDP port {number}: too many open files")
+        site.fault.__cause__ = OSError(errno.EMFILE, "too many open files")
+        assert site.open(wanted()) is None
+    assert caplog.text.count("no relay can be opened") == 1
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,13 @@ def test_each_cause_once_a_minute(said: Callable[[], list[str]]) -> None:
     for number in range(3):
         log.tell("no room", f"198.51.100.{number}:9", "alice")
         log.tell("no way: ", f"198.51.100.{number}:9", "x" * 1000, f"because {number}")
+    log.tell("no port", "198.51.100.3:9", "")
     now[0] = 60.0
     log.tell("no room", "198.51.100.9:9", "bob\n")
     assert said() == [
         "198.51.100.0:9 as 'alice' was refused: no room",
         f"198.51.100.0:9 as '{'x' * 64}' was refused: no way: because 0",
+        "198.51.100.3:9 was refused: no port",
         "198.51.100.9:9 as 'bob\\n' was refused: no room (3 refusals since this was last logged)",
     ]
 

@@ -168,6 +168,24 @@ async def test_empty_datagrams_are_limited_too(
     assert allocation.counters.bytes_to_peer == allocation.counters.bytes_from_peer == 0
 
 
+async def test_buckets_are_replaced_while_data_flows(lab: Lab) -> None:
+    allocation, peer = lab.allocate(), lab.endpoint(PEER)
+    lab.connect(allocation, peer.address)
+    lab.send_channel(allocation, b"no limit")
+    assert await peer.data() == b"no limit"
+    lab.table.set_buckets(allocation.slot, (Bucket(1000, 10),))
+    for text in (b"ten bytes!", b"more"):
+        lab.send_channel(allocation, text)
+    assert await peer.data() == b"ten bytes!"
+    await lab.counted(allocation, dropped_quota=1)
+    lab.table.set_buckets(allocation.slot, ())
+    lab.send_channel(allocation, b"no limit again")
+    assert await peer.data() == b"no limit again"
+    lab.table.remove(allocation.slot)
+    with pytest.raises(KeyError):
+        lab.table.set_buckets(allocation.slot, ())
+
+
 async def test_bucket_is_shared(lab: Lab) -> None:
     user = Bucket(1000, 10)
     one, two = (lab.allocate(buckets=(Bucket(1000, 100), user)) for _ in "12")

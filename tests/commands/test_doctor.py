@@ -1,0 +1,122 @@
+"""`doctor` as a person runs it, with a server in a process of its own, and without one."""
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.service import Served
+from tornado_webrtc.cli import main
+from tornado_webrtc.scaffold import make_folder
+
+HOST = "127.0.0.1"
+
+
+def doctor(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, ["doctor", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as unused:
+        port: int = unused.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """A server's folder, with ports that are free at the moment."""
+    made = make_folder(tmp_path / "server", port=free_port(), bind=[HOST])
+    text = made.conf.read_text()
+    for key, value in (("port", "0"), ("port_tcp", "0"), ("public_ip", HOST), ("bind", f"{HOST},")):
+        section = text.index("[turn]")
+        head, tail = text[:section], text[section:]
+        lines = tail.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith((f"#{key} =", f"{key} =")))
+        lines[at] = f"{key} = {value}"
+        text = head + "\n".join(lines) + "\n"
+    made.conf.write_text(text)
+    return made.conf
+
+
+def test_running_server_is_well(tmp_path: Path, conf: Path) -> None:
+    with Served(tmp_path, ["--conf", conf]) as served:
+        assert served.heard() == "READY=1"
+        result = doctor("--conf", conf)
+        assert result.exit_code == 0, result.output
+        for line in (
+            "ok      http ",
+            "ok      signaling ",
+            "ok      turn udp ",
+            "ok      turn tcp ",
+        ):
+            assert line in result.stdout
+        assert "\nno problems, " in result.stdout
+        secret = (conf.parent / "secret").read_text().strip()
+        assert secret not in result.output
+        shown = json.loads(doctor(f"https://{HOST}:{served.port()}/", "--json").stdout)
+    assert shown["level"] == "warning"
+    by_subject = {each["subject"]: each for each in shown["findings"]}
+    assert by_subject["turn udp"]["relayed_rtt_ms"] > 0
+    assert "python" not in by_subject
+
+
+def test_server_that_is_down(conf: Path) -> None:
+    began = time.monotonic()
+    result = doctor("--conf", conf, "--timeout", "2")
+    assert time.monotonic() - began < 30
+    assert result.exit_code == 1
+    assert "problem http           nothing listens at https://localhost:" in result.stdout
+    text = " ".join(result.stdout.split())
+    assert f"start the server: tornado-webrtc --conf {conf}" in text
+    assert "ok      configuration" in result.stdout
+    assert "skipped turn" in result.stdout
+
+
+def test_wrong_configuration(tmp_path: Path) -> None:
+    conf = tmp_path / "server.ini"
+    conf.write_text("[general]\nport = many\n")
+    result = doctor("--conf", conf)
+    assert result.exit_code == 1
+    assert "problem configuration" in result.stdout
+    assert "skipped http" in result.stdout
+
+
+def test_turn_server_alone() -> None:
+    result = doctor(f"turn:{HOST}:{free_port()}", "--user", "a", "--password", "b")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("problem turn udp")
+    assert result.stdout.endswith("\n1 problem, no warnings, 0 ok\n")
+
+
+@pytest.mark.parametrize("asked", [[], ["--insecure"]])
+def test_token_is_for_whom_can_be_trusted(tmp_path: Path, conf: Path, asked: list[str]) -> None:
+    token = "token-of-a-good-length"
+    with Served(tmp_path, ["--conf", conf]) as served:
+        assert served.heard() == "READY=1"
+        url = f"https://{HOST}:{served.port()}/"
+        own = doctor("--conf", conf, "--token", token)
+        other = doctor(url, "--token", token, *asked)
+    assert "token          sent: the certificate is the configured one" in own.stdout
+    assert ("token          not sent: the certificate" in other.stdout) is not bool(asked)
+    assert ("token          sent, as --insecure asks" in other.stdout) is bool(asked)
+    assert token not in own.output + other.output
+
+
+@pytest.mark.parametrize("target", ["turn:h:0", "turn:" + "x" * 300, "x" * 300, "h:0"])
+def test_place_that_nobody_can_have(target: str) -> None:
+    result = doctor(target)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr) < 200
+
+
+def test_target_that_makes_no_sense() -> None:
+    result = doctor("ftp://example.org")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is neither a URL" in result.stderr
+    assert doctor("--timeout", "0").exit_code == 2

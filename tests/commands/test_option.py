@@ -1,0 +1,63 @@
+"""What all commands share: --conf before or after them, errors in words."""
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tornado_webrtc.commands.option import conf_option, conf_path, json_option, reports_errors
+from tornado_webrtc.errors import CertificateError, ConfigError, Problem
+
+
+@click.group()
+@conf_option
+@click.pass_context
+def group(context: click.Context, conf: Path | None) -> None:
+    context.obj = conf
+
+
+@group.group()
+def inner() -> None: ...
+
+
+@inner.command()
+@conf_option
+@json_option
+@click.pass_context
+def show(context: click.Context, conf: Path | None, as_json: bool) -> None:
+    click.echo(f"{conf_path(context, conf)} {as_json}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (["inner", "show"], "None False"),
+        (["--conf", "a", "inner", "show", "--json"], "a True"),
+        (["inner", "show", "--conf", "a"], "a False"),
+        (["--conf", "a", "inner", "show", "--conf", "b"], "b False"),
+    ],
+)
+def test_conf(arguments: list[str], output: str) -> None:
+    assert CliRunner().invoke(group, arguments).output == f"{output}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (CertificateError("no good"), 1, "tornado-webrtc: no good\n"),
+        (ConfigError([Problem("a", "b")]), 78, "1 problem in the configuration:\n\na: b"),
+        (ConfigError([Problem("a", "b", "c")] * 2), 78, "2 problems in the configuration"),
+    ],
+)
+def test_errors(
+    error: Exception, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @reports_errors
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        fail()
+    assert caught.value.code == status
+    assert words in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""Which path is answered by what, and the life of the HTTP server behind the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
+from tornado.web import Application, RequestHandler
+
+from tornado_webrtc.admin.handler import (
+    BansHandler,
+    CollectionHandler,
+    DrainHandler,
+    EntryHandler,
+    LogLevelHandler,
+    MissingHandler,
+    ReloadHandler,
+    StatusHandler,
+)
+from tornado_webrtc.admin.socket import AdminSocket
+from tornado_webrtc.repeats import Repeats
+
+if TYPE_CHECKING:
+    from tornado_webrtc.server import Server
+
+__all__ = ["AdminServer"]
+
+log = logging.getLogger("tornado_webrtc.admin")
+
+IDLE_TIMEOUT_S = 60.0
+BODY_TIMEOUT_S = 10.0
+MAX_HEADER_BYTES = 16384
+MAX_BODY_BYTES = 65536
+PAUSE_S = 1.0
+"""How long nobody is let in after the system had no file for a connection."""
+
+PATHS = (
+    (r"/status", StatusHandler),
+    (r"/reload", ReloadHandler),
+    (r"/drain", DrainHandler),
+    (r"/log-level", LogLevelHandler),
+    (r"/bans", BansHandler),
+    (r"/([a-z][a-z0-9_-]*)", CollectionHandler),
+    (r"/([a-z][a-z0-9_-]*)/([^/]+)", EntryHandler),
+)
+
+
+class AdminServer:
+    """Answers operators on a Unix socket.
+
+    Args:
+        server: What they operate.
+        path: The socket.
+
+    Raises:
+        ListenError: The socket cannot be had.
+    """
+
+    def __init__(self, server: Server, path: Path) -> None:
+        self._server = server
+        self._started_at = server.clock.now()
+        self._drains: set[asyncio.Task[None]] = set()
+        self._socket = AdminSocket(path)
+        self._http = HTTPServer(
+            Application(
+                list(PATHS),
+                default_handler_class=MissingHandler,
+                log_function=_log_request,
+                server=server,
+                admin=self,
+            ),
+            idle_connection_timeout=IDLE_TIMEOUT_S,
+            body_timeout=BODY_TIMEOUT_S,
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=MAX_BODY_BYTES,
+        )
+        self._pause: asyncio.TimerHandle | None = None
+        self._repeats = Repeats()
+        self._accept_again()
+        log.info("operators are answered on %s", path.absolute())
+
+    @property
+    def uptime_s(self) -> float:
+        """How long the server has been running."""
+        return self._server.clock.now() - self._started_at
+
+    def drain(self, limit_s: float | None) -> None:
+        """Begin to drain; the server waits for its own limit if none is given."""
+        task = asyncio.create_task(self._server.drain(limit_s))
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+
+    async def stop(self) -> None:
+        """Close the socket and every connection to it."""
+        if self._pause is None:
+            IOLoop.current().remove_handler(self._socket.socket)
+        else:
+            self._pause.cancel()
+        self._socket.close()
+        await self._http.close_all_connections()
+        for task in self._drains:
+            task.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
+
+    def _accept(self, listening: socket.socket, _events: int) -> None:
+        try:
+            connection, address = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._pause_accepting(error)
+        else:
+            self._http.handle_stream(IOStream(connection), address)
+
+    def _pause_accepting(self, error: OSError) -> None:
+        # What cannot be accepted keeps the socket readable: asking again at once,
+        # as Tornado does, would fill the log as quickly as it can be written.
+        IOLoop.current().remove_handler(self._socket.socket)
+        self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._accept_again)
+        if self._repeats.add("accept"):
+            log.warning(
+                "operators cannot be answered: %s; trying again every %g s",
+                error.strerror,
+                PAUSE_S,
+            )
+
+    def _accept_again(self) -> None:
+        self._pause = None
+        IOLoop.current().add_handler(self._socket.socket, self._accept, IOLoop.READ)
+
+
+def _log_request(handler: RequestHandler) -> None:
+    """Looking is not worth a line; who changes something logs it."""
+    request = handler.request
+    log.debug("%s %s %d", request.method, request.path, handler.get_status())

@@ -1,0 +1,1 @@
+"""What an operator does with a server beside running it; `cli.py` only adds these commands."""

@@ -1,0 +1,74 @@
+"""What all commands share: the option ``--conf``, exit statuses, errors said in words."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+
+from tornado_webrtc.errors import ConfigError, TornadoWebrtcError, UnavailableError
+
+__all__ = [
+    "EXIT_CONFIG",
+    "EXIT_FAILED",
+    "EXIT_UNAVAILABLE",
+    "conf_option",
+    "conf_path",
+    "json_option",
+    "reports_errors",
+]
+
+EXIT_FAILED = 1
+EXIT_UNAVAILABLE = 69
+"""As sysexits.h has it: no server listens on the admin socket."""
+
+EXIT_CONFIG = 78
+"""As sysexits.h has it; the systemd unit does not restart after it."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+conf_option = click.option(
+    "--conf",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TORNADO_WEBRTC_CONF",
+    metavar="FILE",
+    is_eager=True,  # --help after it shows the commands of its plugins
+    help="The configuration; without it the defaults and the environment hold.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def conf_path(context: click.Context, conf: Path | None) -> Path | None:
+    """``--conf`` may stand before or after the sub-command."""
+    found: Path | None = conf or context.find_root().obj
+    return found
+
+
+def reports_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Say in words what went wrong, and exit with the status that belongs to it."""
+
+    @functools.wraps(command)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(_problems(error), err=True)
+            sys.exit(EXIT_CONFIG)
+        except TornadoWebrtcError as error:
+            click.echo(f"tornado-webrtc: {error}", err=True)
+            unavailable = isinstance(error, UnavailableError)
+            sys.exit(EXIT_UNAVAILABLE if unavailable else EXIT_FAILED)
+
+    return wrapper
+
+
+def _problems(error: ConfigError) -> str:
+    count = len(error.problems)
+    heading = "1 problem" if count == 1 else f"{count} problems"
+    return f"tornado-webrtc: {heading} in the configuration:\n\n{error}"

@@ -1,0 +1,99 @@
+"""Whether the token may be shown to who answers: whoever gets it could sign in with it."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tornado_webrtc.certificate import machine_names
+from tornado_webrtc.chain import read_file
+from tornado_webrtc.doctor.case import Case, ok, short, warning
+from tornado_webrtc.doctor.target import Target
+from tornado_webrtc.doctor.web import any_certificate, refusal
+from tornado_webrtc.errors import CertificateError
+from tornado_webrtc.finding import Finding
+
+__all__ = ["pinned", "token"]
+
+SUBJECT = "token"
+
+
+async def token(case: Case) -> AsyncIterator[Finding]:
+    """Decide on the token; the server does not get it before, nor without this.
+
+    Connections that carry it later verify the certificate in the same way
+    themselves: who answers now may not be who answers then.
+    """
+    if not case.token or not case.reachable:
+        return
+    text, doubt = await _judged(case)
+    case.shows_token = case.insecure or not doubt
+    if not doubt:
+        yield ok(SUBJECT, text)
+    elif case.insecure:
+        case.tls = any_certificate()
+        hint = "if that was somebody else, they have it now: replace it"
+        yield warning(SUBJECT, f"sent, as --insecure asks, although {doubt}", hint)
+    else:
+        hint = (
+            "give the name that the certificate is for, or run this where the server is, with"
+            " --conf; --insecure sends it anyway"
+        )
+        yield warning(SUBJECT, f"not sent: {doubt}", hint)
+
+
+async def _judged(case: Case) -> tuple[str, str]:
+    """Why the token may be sent, or why not: one of the two is empty."""
+    target = case.server
+    if target.scheme != "https":
+        if _stays_here(target):
+            return "sent: the connection stays on this machine", ""
+        return "", "the connection is not encrypted"
+    verifying = ssl.create_default_context()
+    why = await _doubt(target, verifying)
+    if not why:
+        case.tls = verifying
+        return "sent: the certificate is trusted", ""
+    if case.config is not None and case.config.general.cert is not None:
+        own = pinned(case.config.general.cert)
+        if own is not None and not await _doubt(target, own):
+            case.tls = own
+            return "sent: the certificate is the configured one", ""
+    return "", f"the certificate cannot be trusted: {short(why)}"
+
+
+async def _doubt(target: Target, context: ssl.SSLContext) -> str:
+    try:
+        return await refusal(target, context)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+def pinned(file: Path) -> ssl.SSLContext | None:
+    """TLS with nobody but who has the key of a certificate; its names do not matter.
+
+    Args:
+        file: The certificate; None is returned if it cannot be read.
+    """
+    try:
+        leaf = read_file(file).leaf
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=leaf.public_bytes(Encoding.PEM).decode())
+    except (CertificateError, ssl.SSLError):
+        return None
+    return context
+
+
+def _stays_here(target: Target) -> bool:
+    """Whether what is sent there does not leave this machine."""
+    host = target.connect or target.host
+    try:
+        return ipaddress.ip_address(host).is_loopback or host in machine_names()
+    except ValueError:
+        return host == "localhost"
