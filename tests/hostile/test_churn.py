@@ -172,7 +172,7 @@ async def churn(
         assert not sum(each.unanswered for each in turners)
         assert sum(each.rounds for each in turners) > TURNERS
     await site.until_tables(**ALL_EMPTY)
-    assert site.open_files() <= files_before
+    await until(lambda: site.open_files() <= files_before, "no file is left open")
     after = await site.tables()
     assert after["tasks"] <= before["tasks"], after
     assert after["timers"] <= before["timers"], after
