@@ -70,8 +70,6 @@ class Plugin:
         self._driver: Driver | None = None
         self._server: Server | None = None
         self._credentials: CredentialSource | None = None
-        self._own: OwnAddresses | None = None
-        self._policy_of: tuple[object, PeerPolicy] | None = None
         self._streams: TurnStreams | None = None
         self._port = self._settings.port
         self._port_tcp = self._settings.port_tcp
@@ -216,12 +214,9 @@ class Plugin:
         )
 
     def _policy(self, server: Server) -> PeerPolicy:
-        """Which peers may be reached; the same object as long as the lists are the same."""
-        lists = self._settings.deny_peers, self._settings.allow_peers
-        if self._policy_of is None or self._policy_of[0] != lists:
-            own = self._own = self._own or OwnAddresses(server.clock.now)
-            self._policy_of = lists, PeerPolicy(*lists, own)
-        return self._policy_of[1]
+        """Which peers may be reached."""
+        settings, own = self._settings, OwnAddresses(server.clock.now)
+        return PeerPolicy(settings.deny_peers, settings.allow_peers, own)
 
     def _say(self, choice: Choice) -> None:
         for line in choice.description:

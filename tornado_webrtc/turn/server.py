@@ -331,8 +331,6 @@ class TurnServer:
         self.settings = settings
         self.quotas.limits = limits
         self._challenges.set_rate(challenges_per_s)
-        if policy is self._policy:
-            return []
         self._policy = policy
         return [action for allocation in self.allocations for action in self._review(allocation)]
 
