@@ -30,7 +30,7 @@ help:
 	@echo 'make types      mypy'
 	@echo 'make coverage   all tests but the long ones, with a report in htmlcov/'
 	@echo 'make bench      how TURN does beside coturn, see docs/benchmarks.md'
-	@echo 'make docs       the help texts in docs/commands.md'
+	@echo 'make docs       what the guides take from the code: help texts, tables of keys'
 	@echo 'make clean      remove everything that was made, except run/'
 
 run: $(VENV)/.for-running run/server.ini
@@ -115,6 +115,7 @@ system:
 
 docs: environment
 	$(BIN)/python tests/docs/test_commands.py
+	$(BIN)/python tests/docs/test_reference.py
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info

@@ -41,6 +41,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "repeats": (),
     "loglevel": (),
     "config": ("paths", "regularfile", "errors"),
+    "machine": ("config",),
     "credential": ("clock", "config", "errors"),
     "request": ("config", "credential", "listener", "signaling", "errors"),
     "isolation": ("errors", "repeats"),
@@ -55,9 +56,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "bucket": ("clock", "errors"),
     "finding": (),
     "chain": ("errors", "finding"),
-    "doubt": ("certificate", "chain", "config", "errors", "hooks"),
+    "doubt": ("certificate", "chain", "config", "errors", "hooks", "machine"),
     "state": ("config", "paths", "errors"),
-    "certificate": ("config", "paths", "regularfile", "state", "errors"),
+    "certificate": ("config", "machine", "paths", "regularfile", "state", "errors"),
     "listener": (*_BASIS, "bucket", "certificate", "repeats"),
     "web": (*_BASIS, "ban", "bucket", "listener"),
     "admin": (*_BASIS, "ban", "implementation", "loglevel", "repeats", "web"),
@@ -72,6 +73,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "process": ("loglevel", "logwriter", "redaction"),
     "inventory": ("", "config", "discovery", "errors", "implementation", "pluginmanager"),
     "scaffold": ("certificate", "config", "paths", "state", "errors"),
+    "skeleton": ("config", "discovery", "paths", "errors"),
     "inspection": (
         *("certificate", "config", "doubt", "errors", "hooks", "pluginmanager"),
         *("process", "reload", "server", "state", "web"),
@@ -83,7 +85,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "commands": (
         *("", "admin", "ban", "certificate", "chain", "config", "credential", "doctor"),
         *("errors", "finding"),
-        *("collection", "hooks", "inspection", "inventory", "pluginmanager", "server", "state"),
+        *("collection", "hooks", "inspection", "inventory", "pluginmanager", "server"),
+        *("skeleton", "state"),
     ),
     "cli": (
         *("", "certificate", "clock", "config", "credential", "pluginmanager", "server"),
@@ -94,7 +97,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "plugins": ("paths",),
     PLUGIN: (
         *("", "web", "config", "errors", "hooks", "credential", "redaction", "repeats"),
-        "logwriter",
+        *("bucket", "logwriter", "machine", "regularfile"),
         *("stun", "turn", "signaling", "relay"),
     ),
 }

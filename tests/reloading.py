@@ -8,6 +8,7 @@ import pytest
 
 from tests.plugins.turn.client import TurnClient
 from tests.plugins.turn.site import HOST, SECRET, TurnSite
+from tests.service import ini
 from tests.wire import WireClient
 from tornado_webrtc.reload import ReloadReport
 from tornado_webrtc.server import Server, load
@@ -59,13 +60,7 @@ class ReloadSite:
     def write(self, changes: Mapping[str, str]) -> None:
         """Write the file with other settings."""
         self.settings |= changes
-        sections: dict[str, list[str]] = {}
-        for key, text in self.settings.items():
-            section, _, name = key.partition(".")
-            sections.setdefault(section, []).append(f"{name} = {text}\n")
-        self.conf.write_text(
-            "".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items())
-        )
+        self.conf.write_text(ini(self.settings))
 
     async def start(self, settings: Mapping[str, str] | None = None) -> Server:
         """Start the server; the end of the test stops it."""

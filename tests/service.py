@@ -15,6 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 DEADLINE_S = 30.0
 
 
+def ini(settings: Mapping[str, str]) -> str:
+    """A configuration file that says this: texts by ``section.key``."""
+    sections: dict[str, list[str]] = {}
+    for key, text in settings.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, []).append(f"{name} = {text}\n")
+    return "".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items())
+
+
 class Served:
     """`tornado-webrtc` until the end of a `with` block.
 

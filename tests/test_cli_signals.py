@@ -43,7 +43,12 @@ from tornado_webrtc.hooks import Collection
 
 log = logging.getLogger("games")
 
+class Plugin:
+    def __init__(self, context):
+        pass
+
 """
+"""How each plugin begins; hooks follow."""
 
 
 class Site:
@@ -180,13 +185,31 @@ async def test_systemd_hears_of_it(tmp_path: Path) -> None:
         assert await site.exit_code() == 0
 
 
+ENDLESS = """
+    @hookimpl
+    async def stop(self):
+        log.warning("games end")
+        await asyncio.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 1)]
+)
+async def test_signal_while_it_stops_ends_it_on_the_spot(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    async with serving(tmp_path, plugin=ENDLESS) as site:
+        site.send(signal.SIGTERM)
+        await site.logged("games end")
+        site.send(number)
+        assert await site.exit_code() == status
+    assert "INFO    stopped" not in site.served.log
+
+
 # --- while it starts ------------------------------------------------------------
 
 SLOW = """
-class Plugin:
-    def __init__(self, context):
-        pass
-
     @hookimpl
     async def start(self):
         log.warning("games begin")
@@ -257,10 +280,6 @@ async def test_signals_of_this_process_are_left_as_they_were(tmp_path: Path) -> 
 # --- what plugins and many signals do ----------------------------------------------
 
 BROKEN = """
-class Plugin:
-    def __init__(self, context):
-        pass
-
     @hookimpl
     def collections(self, server):
         return {"games": Collection(count=lambda: 1 // 0, entries=list, get=lambda _: None)}
@@ -284,26 +303,24 @@ async def test_a_plugin_that_cannot_count_ends_nothing(tmp_path: Path) -> None:
 
 
 CHECKED = """
-class Plugin:
-    def __init__(self, context):
-        pass
-
     @hookimpl
     async def check(self):
-        log.warning("games are checked")
-        while not Path("go-on").exists():
+        if Path("hold").exists():
+            log.warning("games are checked")
+        while Path("hold").exists():
             await asyncio.sleep(0.01)
 """
 
 
 async def test_many_sighups_are_two_reloads(tmp_path: Path) -> None:
     async with serving(tmp_path, plugin=CHECKED) as site:
+        (tmp_path / "hold").touch()
         site.send(signal.SIGHUP)
         await site.logged("games are checked")
         for _ in range(50):
             site.send(signal.SIGHUP)
             await asyncio.sleep(0.001)
-        (tmp_path / "go-on").touch()
+        (tmp_path / "hold").unlink()
         told = [(await site.heard()).partition("\n")[0] for _ in range(4)]
         assert told == ["RELOADING=1", "READY=1"] * 2
         site.send(signal.SIGINT)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ExpectLog
 from tests.web.conftest import Serve, serve
-from tests.wire import WireClient, call
+from tests.wire import WireClient, call, signed_in
 from tornado_webrtc import hookimpl
 from tornado_webrtc.collection import CORE_COLLECTIONS, RESERVED, Collection, collection_fault
 from tornado_webrtc.hooks import ScopeRequest
@@ -136,13 +136,7 @@ async def test_sessions_are_shown_and_ended_for_both_legs(serve: Serve) -> None:
     server = await serve()
     sessions = server.collections["sessions"]
     assert sessions.holds_drain
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
-        await ann.settled()
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await ann.send("offer", {"to": "2", "session_id": "1-2"})
         await ben.read_type("offer")
         entry = shown(server, "sessions", "1-2")

@@ -1,7 +1,9 @@
 """What is allowed, but probably not meant, and what of it a reload has to say."""
 
+import errno
 import ipaddress
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,14 @@ def test_only_addresses_that_the_server_listens_on_count(
     assert [address for address in (PUBLIC_4, PUBLIC_6) if address in text] == reachable
 
 
+def test_machine_that_cannot_be_looked_at_gives_no_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(doubt, "machine_addresses", exhausted)
+    assert doubts_without_plugins(configured()) == []
+
+
 def test_this_machine_can_be_looked_at() -> None:
     assert set(doubtful(configured())) <= {"turn.api_access", "general.cert"}
 
@@ -201,6 +211,17 @@ def test_news_are_said_and_logged_once(
     assert known.review(config(MOVED, NEW), NO_PLUGINS, [OF_PLUGIN]) == ()
     logged = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert [each.getMessage() for each in logged] == [str(NEW), str(OF_PLUGIN)]
+
+
+def test_start_says_only_what_the_log_lacks(
+    expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log(re.escape(OF_PLUGIN.message))
+    known = Doubts(config(OLD))
+    known.begin([MOVED, OF_PLUGIN, OF_PLUGIN])
+    assert known.review(config(OLD), NO_PLUGINS, [OF_PLUGIN]) == ()
+    logged = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert logged == [str(OF_PLUGIN)]
 
 
 def test_what_went_away_is_new_when_it_comes_again(expect_log: ExpectLog) -> None:

@@ -1,6 +1,8 @@
 """What plugins contribute, and calls of single plugins, through `Hooks`."""
 
 import asyncio
+import logging
+import re
 import types
 from collections.abc import Callable
 
@@ -126,19 +128,25 @@ async def test_findings_carry_the_plugins_names(server: HookServer) -> None:
 
     server.add("b", "check")(lambda: None)
     server.add("c", "check")(lambda: ("is gone",))
-    assert await server.hooks.examine() == [("a", "is wrong"), ("a", doubt), ("c", "is gone")]
+    said = [("a", "is wrong"), ("a", doubt), ("c", "is gone")]
+    assert await server.hooks.examine() == (said, [])
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"), [("is wrong", "a str"), ([5], "a list"), (ValueError("x"), "raised")]
 )
-async def test_wrong_findings(
-    server: HookServer, answer: object, reason: str, expect_log: ExpectLog
+async def test_wrong_findings_are_for_the_caller_to_report(
+    server: HookServer, answer: object, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expect_log(f"plugin a: check .*{reason}")
+    caplog.set_level(logging.DEBUG)
     server.add("a", "check")(lambda: outcome(answer))
-    with pytest.raises(PluginError):
-        await server.hooks.examine()
+    server.add("b", "check")(lambda: ["is wrong"])
+    said, (failure,) = await server.hooks.examine()
+    assert said == [("b", "is wrong")]
+    assert failure.plugin == "a"
+    assert re.match(f"check .*{reason}", failure.reason)
+    (record,) = (each for each in caplog.records if each.message.startswith("plugin a: check "))
+    assert record.levelno == logging.DEBUG
 
 
 # --- single plugins ---------------------------------------------------------

@@ -7,7 +7,14 @@ import types
 import pytest
 
 from tornado_webrtc import hookspecs
-from tornado_webrtc.implementation import faults, guards, hook_manager, hook_parameters
+from tornado_webrtc.implementation import (
+    faults,
+    guards,
+    hook_manager,
+    hook_parameters,
+    is_required,
+    version_of,
+)
 
 
 def module(source: str, name: str = "lamp") -> types.ModuleType:
@@ -237,6 +244,22 @@ def test_guards(hook: str) -> None:
 
 def test_others_guard_nothing() -> None:
     assert not guards(module("@hookimpl\ndef peer_left(): ..."))
+
+
+@pytest.mark.parametrize(
+    ("names", "version", "required"),
+    [
+        ({"__version__": "1.2", "REQUIRED": True}, "1.2", True),
+        ({"__version__": (1, 2), "REQUIRED": 1}, "", False),
+        ({}, "", False),
+    ],
+)
+def test_what_a_module_says_of_itself(
+    names: dict[str, object], version: str, required: bool
+) -> None:
+    module = types.ModuleType("lamp")
+    vars(module).update(names)
+    assert (version_of(module), is_required(module)) == (version, required)
 
 
 def test_managers_are_separate() -> None:

@@ -22,7 +22,7 @@ def without_plugins(config: Config) -> PluginManager:
 
 
 def check(config: Config) -> None:
-    assert asyncio.run(check_surroundings(config, without_plugins(config))) == []
+    assert asyncio.run(check_surroundings(config, without_plugins(config))) == ()
 
 
 # --- certificate --------------------------------------------------------------------

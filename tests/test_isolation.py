@@ -267,6 +267,18 @@ def test_text_is_not_a_format(caplog: pytest.LogCaptureFixture, expect_log: Expe
     assert records(caplog)[0].getMessage() == "plugin lamp: start is 100 %s of nothing"
 
 
+def test_failures_that_the_caller_reports(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    quiet = Isolation(1, level=logging.DEBUG)
+    with pytest.raises(PluginError, match="plugin p: f raised ValueError: x"):
+        quiet.call("p", "f", fail, ValueError("x"))
+    with pytest.raises(PluginError, match=r"^plugin p: no$"):
+        quiet.call("p", "f", fail, PluginError("q", "no"))
+    quiet.failure("p", "f", "is odd")
+    assert [each.levelno for each in caplog.records] == [logging.DEBUG] * 3
+    assert caplog.records[0].exc_info
+
+
 def test_logger_is_below_the_servers() -> None:
     assert plugin_logger("lamp") is logging.getLogger("tornado_webrtc.plugins.lamp")
     assert "tornado_webrtc.plugins.lamp" not in sys.modules

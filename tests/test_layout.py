@@ -24,7 +24,7 @@ TESTED_ELSEWHERE = {
 
 
 def python_files(root: Path) -> list[Path]:
-    folders = ("tornado_webrtc", "plugins", "tests", "bench", "docs")
+    folders = ("tornado_webrtc", "plugins", "tests", "bench", "docs", "release")
     nested = (path for folder in folders for path in (root / folder).rglob("*.py"))
     return sorted([*root.glob("*.py"), *nested])
 

@@ -329,6 +329,18 @@ async def test_watchdog_is_fed_twice_in_its_interval(
     supervision.stop()
 
 
+async def test_watchdog_is_next_fed_after_half_of_its_interval(
+    service_manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    supervision = Supervision(lambda: "idle")
+    began = asyncio.get_running_loop().time()
+    supervision.start()
+    ended = asyncio.get_running_loop().time()
+    assert began + 30 <= supervision._timers["watchdog"].when() <= ended + 30
+    supervision.stop()
+
+
 async def test_an_error_ends_nothing(
     service_manager: socket.socket, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog
 ) -> None:

@@ -176,7 +176,7 @@ def found(plugin: type) -> FoundPlugin:
 async def test_files_are_looked_at_with_the_new_settings(tmp_path: Path) -> None:
     plugins = [found(Reader), found(Careless)]
     there = Config(path=Path("a.ini"), plugin_settings={"reader": {"file": tmp_path}})
-    assert await check_files(plugins, there) == [Problem("a.ini, plugin reader", "it is old")]
+    assert await check_files(plugins, there) == (Problem("a.ini, plugin reader", "it is old"),)
     gone = Config(path=Path("a.ini"), plugin_settings={"reader": {"file": tmp_path / "gone"}})
     with pytest.raises(ConfigError) as error:
         await check_files(plugins, gone)

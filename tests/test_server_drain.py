@@ -12,7 +12,7 @@ from tests.plugins.turn.client import CHANNEL
 from tests.plugins.turn.site import LOOPBACK, StartTurn
 from tests.web.conftest import Serve
 from tests.web.rawhttp import fetch
-from tests.wire import WireClient, call, until
+from tests.wire import WireClient, call, signed_in, until
 from tornado_webrtc import hookimpl
 from tornado_webrtc.hooks import Collection
 from tornado_webrtc.server import Server, ServerState
@@ -65,12 +65,7 @@ async def test_idle_sockets_do_not_hold_it_up_and_stay(serve: Serve) -> None:
 
 async def test_call_holds_it_up_and_goes_on(serve: Serve) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         session_id = await call(ann, ben)
         await ann.settled()
         drain = await begun(server)
@@ -92,12 +87,7 @@ async def test_call_holds_it_up_and_goes_on(serve: Serve) -> None:
 
 async def test_limit_ends_it_and_stop_says_bye(serve: Serve) -> None:
     server = await serve(general={"drain_s": 0.2})
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         session_id = await call(ann, ben)
         await ann.settled()
         await over(begin(server))
@@ -109,30 +99,20 @@ async def test_limit_ends_it_and_stop_says_bye(serve: Serve) -> None:
         await stop
 
 
-async def test_shorter_limit_wins(serve: Serve) -> None:
+@pytest.mark.parametrize("later_s", [(7200, 0.1), (0.1, 7200)])
+async def test_shortest_limit_wins(serve: Serve, later_s: tuple[float, float]) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await call(ann, ben)
-        long = await begun(server, 3600)
-        longer = begin(server, 7200)
-        short = begin(server, 0.1)
-        for drain in (short, long, longer):
+        drains = [await begun(server, 3600)]
+        drains += [begin(server, limit_s) for limit_s in later_s]
+        for drain in drains:
             await over(drain)
 
 
 async def test_stop_ends_a_drain(serve: Serve) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await call(ann, ben)
         drain = await begun(server, 3600)
         await server.stop()

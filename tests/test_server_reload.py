@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.conftest import ExpectLog
+from tests.conftest import ExpectLog, LogGuard
 from tests.plugins.turn.client import CHANNEL
 from tests.plugins.turn.site import SECRET
 from tests.reloading import ReloadSite, site
-from tests.wire import call
+from tests.wire import call, until
+from tornado_webrtc.admin.loglevel import set_level
 from tornado_webrtc.certificate import make_certificate, write_certificate
 from tornado_webrtc.errors import ConfigError
 from tornado_webrtc.reload import ReloadReport
@@ -125,6 +126,31 @@ async def test_changed_content_of_files_is_applied(site: ReloadSite) -> None:
     applied = (await site.reload({})).applied
     assert set(applied) == {"turn.users_file", "turn.secret_file", "auth_token.file"}
     assert (await site.reload({})).applied == ()
+
+
+async def test_level_that_an_operator_chose_holds_until_the_key_changes(site: ReloadSite) -> None:
+    await site.start()
+    set_level("DEBUG")
+    await site.reload({"signaling.ping_s": "7"})
+    assert logging.getLogger().level == logging.DEBUG
+    await site.reload({"general.log_level": "ERROR"})
+    assert logging.getLogger().level == logging.ERROR
+
+
+async def test_bans_that_could_not_be_stored_are_tried_again(
+    site: ReloadSite, expect_log: ExpectLog, log_guard: LogGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tornado_webrtc.banfile.RETRY_S", 3600)
+    expect_log("a restart will lose changes of the bans")
+    server = await site.start()
+    kept = server.config.general.state_dir / "bans.json"
+    kept.mkdir(parents=True)
+    server.ban("peer", "mallory")
+    await until(lambda: bool(log_guard.records))
+    kept.rmdir()
+    await site.reload({})
+    await until(lambda: server.bans.stored)
+    assert "mallory" in kept.read_text()
 
 
 # --- what needs a restart -----------------------------------------------------
@@ -245,7 +271,6 @@ async def test_bad_tokens_refuse_the_whole(site: ReloadSite, expect_log: ExpectL
     (site.folder / "tokens").touch(0o600)
     (site.folder / "tokens").write_text("alice first-token-of-alice\n")
     await site.start({"auth_token.file": "tokens"})
-    expect_log("no token is accepted")
     expect_log(REFUSED)
     with pytest.raises(ConfigError, match=r"auth_token.file: the tokens in .*gone"):
         await site.reload({"auth_token.file": "gone", "signaling.ping_s": "7"})

@@ -11,7 +11,8 @@ import json
 import os
 import ssl
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -234,6 +235,24 @@ class WireClient:
             if message == {"type": "keepalive", "data": {"mark": mark}}:
                 return messages
             messages.append(message)
+
+
+def error(request: str, reason: str, code: str) -> dict[str, Any]:
+    """The message that refuses another one."""
+    return {"type": "error", "data": {"request": request, "reason": reason, "code": code}}
+
+
+@asynccontextmanager
+async def signed_in(port: int, *ids: str) -> AsyncIterator[list[WireClient]]:
+    """Clients who signed in with these ids, each of whom has read the list with all of them."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(await WireClient.connect(port)) for _ in ids]
+        for client, peer_id in zip(clients, ids, strict=True):
+            await client.register(peer_id)
+        for client in clients[:-1]:
+            while not {*ids} <= {peer["id"] for peer in await client.read_type("peers")}:
+                pass
+        yield clients
 
 
 async def until(condition: Callable[[], bool]) -> None:

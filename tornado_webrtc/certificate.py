@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import ifaddr
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,12 +24,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tornado.ioloop import PeriodicCallback
 
 from tornado_webrtc.errors import CertificateError
+from tornado_webrtc.machine import machine_addresses
 from tornado_webrtc.regularfile import read_regular_file
 from tornado_webrtc.state import write_file
 
 __all__ = [
     "CertificateStore",
-    "machine_addresses",
     "machine_names",
     "make_certificate",
     "write_certificate",
@@ -136,25 +135,19 @@ def _general_name(name: str) -> x509.IPAddress | x509.DNSName:
 
 
 def machine_names() -> list[str]:
-    """Return the names and addresses under which this machine can be reached."""
-    names = ["localhost", socket.gethostname(), socket.getfqdn()]
-    names = [name for name in names if _DNS_NAME.fullmatch(name)]
-    return list(dict.fromkeys([*names, *map(str, machine_addresses())]))
-
-
-def machine_addresses() -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Return the addresses of this machine; no name is looked up.
+    """Return the names and addresses under which this machine can be reached.
 
     IPv6 link-local addresses are left out: they need a scope, which neither a
     URL in a browser nor a certificate can carry.
     """
-    found = []
-    for adapter in ifaddr.get_adapters():
-        for entry in adapter.ips:
-            address = ipaddress.ip_address(entry.ip if isinstance(entry.ip, str) else entry.ip[0])
-            if isinstance(address, ipaddress.IPv4Address) or not address.is_link_local:
-                found.append(address)
-    return found
+    names = ["localhost", socket.gethostname(), socket.getfqdn()]
+    names = [name for name in names if _DNS_NAME.fullmatch(name)]
+    addresses = [
+        str(address)
+        for address in machine_addresses()
+        if isinstance(address, ipaddress.IPv4Address) or not address.is_link_local
+    ]
+    return list(dict.fromkeys([*names, *addresses]))
 
 
 def write_certificate(

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import click
 import tornado
-from click.core import ParameterSource
 
 from tornado_webrtc import __version__
 from tornado_webrtc.clock import Clock
 from tornado_webrtc.commands.certificate import cert
 from tornado_webrtc.commands.doctor import doctor
 from tornado_webrtc.commands.operate import COMMANDS
-from tornado_webrtc.commands.option import conf_option, conf_path, reports_errors
+from tornado_webrtc.commands.option import conf_option, conf_path, given_conf, reports_errors
 from tornado_webrtc.commands.plugins import plugins as plugins_command
 from tornado_webrtc.config import Config
 from tornado_webrtc.credential import check_name, mint
@@ -380,7 +379,7 @@ def init(folder: Path, domain: str, port: int | None, bind: tuple[str, ...], tls
 @reports_errors
 def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     """Say everything that is wrong or doubtful in a configuration, and serve nothing."""
-    if file and any(map(_names_conf, (context, context.find_root()))):
+    if file and given_conf(context):
         raise click.UsageError("FILE and --conf name the same thing; give one of them.")
     path = file or conf_path(context, conf)
     config, found = load(path)
@@ -396,10 +395,6 @@ def check(context: click.Context, conf: Path | None, file: Path | None) -> None:
     click.echo(f"{path or 'defaults and environment'}: no problems, {count}; plugins: {names}")
     reason = why_no_server(config, plugins.hooks) or "see above"
     click.echo(f"clients are told to use: {', '.join(uris) or f'no ICE server ({reason})'}")
-
-
-def _names_conf(context: click.Context) -> bool:
-    return context.get_parameter_source("conf") is ParameterSource.COMMANDLINE
 
 
 async def _inspect(config: Config, plugins: PluginManager) -> tuple[list[Problem], list[str]]:

@@ -13,11 +13,12 @@ import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tornado_webrtc.certificate import CertificateStore, machine_addresses
+from tornado_webrtc.certificate import CertificateStore
 from tornado_webrtc.chain import DAYS_TO_RENEW, Chain
 from tornado_webrtc.config import Config
 from tornado_webrtc.errors import Problem
 from tornado_webrtc.hooks import Hooks
+from tornado_webrtc.machine import machine_addresses
 
 __all__ = ["Doubts", "certificate_doubts", "doubts"]
 
@@ -41,6 +42,17 @@ class Doubts:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._known = _keys(config.warnings)
+
+    def begin(self, of_plugins: Sequence[Problem]) -> None:
+        """Log what plugins find doubtful at the start, unless the log has it already.
+
+        Args:
+            of_plugins: What they find.
+        """
+        for each in of_plugins:
+            if _key(each) not in self._known:
+                self._known.add(_key(each))
+                log.warning("%s", each)
 
     def review(
         self,
@@ -158,11 +170,15 @@ def doubts(config: Config, hooks: Hooks) -> list[Problem]:
 
 
 def _public_addresses(config: Config) -> list[str]:
-    """The machine's public addresses that the server listens on."""
+    """The machine's public addresses that the server listens on; none if nobody can tell."""
+    try:
+        addresses = machine_addresses()
+    except OSError:  # no file is left to be opened: a reload must not stop halfway for that
+        return []
     bound = config.general.bind
     anywhere = {4: "0.0.0.0" in bound, 6: "::" in bound}
     return [
         str(address)
-        for address in machine_addresses()
+        for address in addresses
         if address.is_global and (anywhere[address.version] or str(address) in bound)
     ]

@@ -10,6 +10,7 @@ it never takes the server down and never lets anybody in.
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Hooks:
     def __init__(self, manager: pluggy.PluginManager, *, timeout_s: float = 5.0) -> None:
         self._manager = manager
         self._isolation = Isolation(timeout_s)
+        self._examination = Isolation(timeout_s, level=logging.DEBUG)
         self._known: dict[str, tuple[list[pluggy.HookImpl], list[_Implementation]]] = {}
 
     def implemented(self, name: str) -> bool:
@@ -162,6 +164,7 @@ class Hooks:
     async def settle(self) -> None:
         """Wait until asynchronous notifications have finished or timed out."""
         await self._isolation.settle()
+        await self._examination.settle()
 
     def collect(
         self,
@@ -215,21 +218,22 @@ class Hooks:
             if implementation.plugin == plugin:
                 await self._ask(implementation, arguments, timeout_s)
 
-    async def examine(self) -> list[tuple[str, str]]:
+    async def examine(self) -> tuple[list[tuple[str, str]], list[PluginError]]:
         """Let every plugin `check` what its settings name.
 
         Returns:
-            Pairs of plugin name and sentence.
-
-        Raises:
-            PluginError: A plugin failed; already logged.
+            Pairs of plugin name and sentence; and the failures, for the caller to report:
+            the log has no more than their tracebacks, at DEBUG.
         """
-        found = []
+        found, failures = [], []
         for implementation in self._implementations("check"):
-            sentences = await self._ask(implementation, {}, CHECK_TIMEOUT_S)
-            checked = self._checked(implementation, sentences or (), _FINDINGS)
-            found += [(implementation.plugin, sentence) for sentence in checked]
-        return found
+            try:
+                sentences = await self._ask(implementation, {}, CHECK_TIMEOUT_S)
+                checked = self._checked(implementation, sentences or (), _FINDINGS)
+                found += [(implementation.plugin, sentence) for sentence in checked]
+            except PluginError as error:
+                failures.append(error)
+        return found, failures
 
     async def run(self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any) -> Any:
         """Call a function that a plugin contributed, such as a message type's handler.
@@ -266,8 +270,11 @@ class Hooks:
             self._known[name] = known
         return known[1]
 
+    def _isolation_of(self, hook: str) -> Isolation:
+        return self._examination if hook == "check" else self._isolation
+
     def _call(self, implementation: _Implementation, arguments: Mapping[str, Any]) -> Any:
-        return self._isolation.call(
+        return self._isolation_of(implementation.hook).call(
             implementation.plugin,
             implementation.hook,
             implementation.function,
@@ -284,9 +291,8 @@ class Hooks:
         result = self._call(implementation, arguments)
         if not inspect.isawaitable(result):
             return result
-        return await self._isolation.wait(
-            implementation.plugin, implementation.hook, result, timeout_s
-        )
+        hook = implementation.hook
+        return await self._isolation_of(hook).wait(implementation.plugin, hook, result, timeout_s)
 
     def _contribution(self, implementation: _Implementation, arguments: Mapping[str, Any]) -> Any:
         contribution = self._call(implementation, arguments)
@@ -304,7 +310,8 @@ class Hooks:
         if fits(result):
             return result
         reason = f"returned a {type(result).__name__}, but has to return {description}"
-        raise self._isolation.failure(implementation.plugin, implementation.hook, reason)
+        hook = implementation.hook
+        raise self._isolation_of(hook).failure(implementation.plugin, hook, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,12 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 def check() -> Any:
     """Look at what the settings name: files, for example.
 
-    Called by ``tornado-webrtc check``, without `start`: no server runs then. May be
-    asynchronous and then has 30 s. Problems make `check` fail, a `Doubt` is a warning.
+    Called before `start`: by ``tornado-webrtc check``, which then serves nothing, by a
+    server that starts, and by one that reads its configuration again. Open and change
+    nothing. May be asynchronous and then has 30 s. With a problem `check` fails, the
+    server does not start (exit status 78), and a reload changes nothing; a `Doubt` is a
+    warning. A plugin that fails at the start is left out; if it is required, the server
+    does not start. Raise only if nobody can tell at the moment.
 
     Returns:
         A list of sentences about what is wrong or doubtful, without secrets. One that

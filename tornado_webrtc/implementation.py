@@ -17,7 +17,15 @@ import pluggy
 
 from tornado_webrtc import hookspecs
 
-__all__ = ["faults", "guards", "hook_manager", "hook_parameters", "implemented"]
+__all__ = [
+    "faults",
+    "guards",
+    "hook_manager",
+    "hook_parameters",
+    "implemented",
+    "is_required",
+    "version_of",
+]
 
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -69,6 +77,17 @@ def implemented(module: ModuleType) -> tuple[str, ...]:
     """Name the hooks that a plugin implements, in alphabetical order."""
     target = getattr(module, "Plugin", module)
     return tuple(sorted({options.get("specname") or name for name, options in _marked(target)}))
+
+
+def is_required(module: ModuleType) -> bool:
+    """Tell whether a plugin says that the server does not start without it."""
+    return getattr(module, "REQUIRED", False) is True
+
+
+def version_of(module: ModuleType) -> str:
+    """What a plugin says of its version; empty if it says nothing."""
+    version = getattr(module, "__version__", "")
+    return version if isinstance(version, str) else ""
 
 
 def _marked(target: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,7 +12,6 @@ from tornado_webrtc.errors import ConfigError, ListenError, Problem, TornadoWebr
 from tornado_webrtc.hooks import Hooks, IceRequest, IceServer
 from tornado_webrtc.pluginmanager import PluginManager
 from tornado_webrtc.process import loop_factory
-from tornado_webrtc.reload import examine
 from tornado_webrtc.server import read_secrets
 from tornado_webrtc.state import StateDir
 from tornado_webrtc.web.turn import ice_servers, rtc_configuration
@@ -29,24 +28,24 @@ __all__ = [
 _Test = tuple[str, Callable[[], object]]
 
 
-async def check_surroundings(config: Config, plugins: PluginManager) -> list[Problem]:
+async def check_surroundings(config: Config, plugins: PluginManager) -> tuple[Problem, ...]:
     """Try what serving would need: certificate, secrets, addresses, event loop, plugins' files.
 
     Returns:
         What plugins find doubtful.
 
     Raises:
-        ConfigError: With everything that does not work.
+        ConfigError: With everything that does not work, plugins that fail included.
     """
     tests: list[_Test] = [
         ("general.bind", lambda: _resolve(config.general.bind)),
         ("general.event_loop", lambda: loop_factory(config.general.event_loop)),
     ]
-    problems, doubtful = await examine(config, plugins)
-    problems += [*unusable_files(config), *_failed(config, tests)]
+    examination = await plugins.check()
+    problems = [*examination.problems, *unusable_files(config), *_failed(config, tests)]
     if problems:
         raise ConfigError(problems)
-    return doubtful
+    return examination.doubts
 
 
 def unusable_files(config: Config) -> list[Problem]:

@@ -14,7 +14,7 @@ from tornado_webrtc import __version__
 from tornado_webrtc.config import Config, Draft
 from tornado_webrtc.discovery import Candidate, FoundPlugin, Survey, survey
 from tornado_webrtc.errors import ConfigError, PluginError, Problem
-from tornado_webrtc.implementation import implemented
+from tornado_webrtc.implementation import implemented, is_required, version_of
 from tornado_webrtc.pluginmanager import PluginManager, settle
 
 __all__ = ["Entry", "Inventory", "take_inventory"]
@@ -155,11 +155,8 @@ class _Seen:
 def _seen(candidate: Candidate, found: FoundPlugin | None) -> _Seen:
     """What a plugin says of itself; one that does not run is read, never imported."""
     if found is not None:
-        version = getattr(found.module, "__version__", "")
-        required = getattr(found.module, "REQUIRED", False) is True
-        return _Seen(
-            implemented(found.module), version if isinstance(version, str) else "", required
-        )
+        module = found.module
+        return _Seen(implemented(module), version_of(module), is_required(module))
     if isinstance(candidate.source, EntryPoint):
         return _Seen()
     try:

@@ -35,10 +35,23 @@ class Isolation:
 
     A function is named by its plugin and by `what` it is: the name of the hook
     that it implements, or a few words such as ``the handler of dnd``.
+
+    Args:
+        timeout_s: What an awaitable has, unless `wait` is told otherwise.
+        clock: Monotonic seconds.
+        level: At which level failures are logged; a low one if whoever calls says what
+            failed anyway.
     """
 
-    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        level: int = logging.ERROR,
+    ) -> None:
         self._timeout_s = timeout_s
+        self._level = level
         self._repeats = Repeats(clock)
         self._background: set[asyncio.Task[None]] = set()
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -143,15 +156,15 @@ class Isolation:
         """
         if isinstance(error, PluginError | ListenError):
             reason = error.reason if isinstance(error, PluginError) else str(error)
-            self._log(logging.ERROR, (plugin, what, f"failed: {reason}"))
+            self._log(self._level, (plugin, what, f"failed: {reason}"))
             return PluginError(plugin, reason)
         kind = type(error).__name__
-        self._log(logging.ERROR, (plugin, what, f"raised {kind}", _place(error)), error=error)
+        self._log(self._level, (plugin, what, f"raised {kind}", _place(error)), error=error)
         return PluginError(plugin, f"{what} raised {kind}: {error}")
 
     def failure(self, plugin: str, what: str, reason: str) -> PluginError:
         """Log another failure than an exception, and return the exception that says so."""
-        self._log(logging.ERROR, (plugin, what, reason))
+        self._log(self._level, (plugin, what, reason))
         return PluginError(plugin, f"{what} {reason}")
 
     async def _swallow(self, plugin: str, what: str, awaitable: Awaitable[Any]) -> None:

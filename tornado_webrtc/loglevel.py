@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 
-__all__ = ["set_log_level"]
+__all__ = ["LOWEST", "set_log_level"]
+
+LOWEST = {"tornado.general": logging.WARNING, "asyncio": logging.INFO}
+"""The lowest levels of some loggers: below a warning, Tornado quotes malformed requests, which may
+hold tokens."""
 
 
 def set_log_level(level: str) -> None:
@@ -14,7 +18,6 @@ def set_log_level(level: str) -> None:
         level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
     """
     logging.getLogger().setLevel(level)
-    # Below a warning, Tornado quotes malformed requests, which may hold tokens.
-    general = logging.getLogger("tornado.general")
-    general.setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLevelName(level)))
+    number = logging.getLevelNamesMapping()[level]
+    for name, lowest in LOWEST.items():
+        logging.getLogger(name).setLevel(max(lowest, number))

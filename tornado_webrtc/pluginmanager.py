@@ -5,6 +5,7 @@ order is
 
     configure()   find plugins, check every section, before any plugin's code runs
     load()        construct and register each
+    check()       what each says of what its settings name: files, for example
     start()       the start hooks, in order
     collect()     what they contribute: HTTP handlers, message types, …
     stop()        the stop hooks, in reverse
@@ -16,6 +17,7 @@ stops the whole.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pluggy
@@ -23,11 +25,19 @@ import pluggy
 from tornado_webrtc.config import Config, Draft, Plugins
 from tornado_webrtc.discovery import FoundPlugin, Survey, survey
 from tornado_webrtc.errors import PluginError, Problem
-from tornado_webrtc.hooks import Hooks, PluginContext
-from tornado_webrtc.implementation import faults, guards, hook_manager
+from tornado_webrtc.hooks import Doubt, Hooks, PluginContext
+from tornado_webrtc.implementation import faults, guards, hook_manager, is_required
 from tornado_webrtc.isolation import Isolation, plugin_logger
 
-__all__ = ["FoundPlugin", "PluginManager", "configure", "discover", "settle"]
+__all__ = [
+    "Examination",
+    "FoundPlugin",
+    "PluginManager",
+    "configure",
+    "discover",
+    "problem_of",
+    "settle",
+]
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -85,9 +95,28 @@ def settle(draft: Draft, result: Survey) -> tuple[Config, list[FoundPlugin]]:
     return draft.finish(result.names), list(result.found)
 
 
-def _is_required(found: FoundPlugin) -> bool:
-    """Whether a plugin says ``REQUIRED = True``: with it or not at all."""
-    return getattr(found.module, "REQUIRED", False) is True
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What plugins say of what their settings name.
+
+    Attributes:
+        problems: What is wrong, and which plugins could not say.
+        doubts: What is allowed, but probably not meant.
+        failures: Of the problems, those that plugins have with themselves: they raised, hung
+            or returned nonsense. Nothing of them is logged yet.
+    """
+
+    problems: tuple[Problem, ...]
+    doubts: tuple[Problem, ...]
+    failures: tuple[PluginError, ...]
+
+
+def problem_of(plugin: str, sentence: str, config: Config) -> Problem:
+    """A plugin's sentence, at the key of its section with which it begins."""
+    key, colon, rest = sentence.partition(": ")
+    if colon and key.startswith(f"{plugin}."):
+        return Problem(config.where(key), rest)
+    return Problem(f"{config.path or 'configuration'}, plugin {plugin}", sentence)
 
 
 class PluginManager:
@@ -103,7 +132,7 @@ class PluginManager:
     ) -> None:
         self._found = tuple(found)
         self._config = config
-        self._required = {*required, *(each.name for each in found if _is_required(each))}
+        self._required = {*required, *(each.name for each in found if is_required(each.module))}
         self._pluggy = hook_manager()
         self._isolation = Isolation(START_TIMEOUT_S)
         self._loaded = False
@@ -139,6 +168,17 @@ class PluginManager:
         finally:
             if not self._loaded:
                 self._unregister_all()
+
+    async def check(self) -> Examination:
+        """Let the plugins that are loaded look at what their settings name; started or not."""
+        sentences, failures = await self.hooks.examine()
+        problems: list[Problem] = []
+        doubts: list[Problem] = []
+        for plugin, sentence in sentences:
+            found = doubts if isinstance(sentence, Doubt) else problems
+            found.append(problem_of(plugin, sentence, self._config))
+        failed = [problem_of(each.plugin, each.reason, self._config) for each in failures]
+        return Examination((*problems, *failed), tuple(doubts), tuple(failures))
 
     async def start(self, server: object) -> None:
         """Load the plugins and call their start hooks, one after the other.

@@ -2,8 +2,7 @@
 
     compare(running, written, specs)   section by section, key by key
     fingerprints(config, specs)        what the files hold that live settings name
-    examine(config, plugins)           what plugins find in the files that their settings name
-    check_files(found, config)         the same for plugins that are running already
+    check_files(found, config)         what plugins that run say of what their settings name now
 
 Nothing here touches a server; `Server.reload` does.
 """
@@ -19,12 +18,11 @@ from typing import Any
 
 from tornado_webrtc.config import CORE, Config, marks, own_marks
 from tornado_webrtc.errors import ConfigError, PluginError, Problem
-from tornado_webrtc.hooks import Doubt
 from tornado_webrtc.implementation import implemented
-from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager
+from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager, problem_of
 from tornado_webrtc.regularfile import read_regular_file
 
-__all__ = ["Comparison", "ReloadReport", "check_files", "compare", "examine", "fingerprints"]
+__all__ = ["Comparison", "ReloadReport", "check_files", "compare", "fingerprints"]
 
 Key = tuple[str, ...]
 IsLive = Callable[[Key], bool]
@@ -206,32 +204,7 @@ def _digest(path: Path) -> bytes | None:
         return None
 
 
-async def examine(config: Config, plugins: PluginManager) -> tuple[list[Problem], list[Problem]]:
-    """Let plugins look at what their settings name.
-
-    Returns:
-        What is wrong, and what is doubtful.
-
-    Raises:
-        PluginError: A plugin failed; already logged.
-    """
-    problems: list[Problem] = []
-    doubtful: list[Problem] = []
-    for plugin, sentence in await plugins.hooks.examine():
-        found = doubtful if isinstance(sentence, Doubt) else problems
-        found.append(_of_plugin(config, plugin, sentence))
-    return problems, doubtful
-
-
-def _of_plugin(config: Config, plugin: str, sentence: str) -> Problem:
-    """A plugin's sentence, at the key of its section with which it begins."""
-    key, colon, rest = sentence.partition(": ")
-    if colon and key.startswith(f"{plugin}."):
-        return Problem(config.where(key), rest)
-    return Problem(f"{config.path or 'configuration'}, plugin {plugin}", sentence)
-
-
-async def check_files(found: Iterable[FoundPlugin], config: Config) -> list[Problem]:
+async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Problem, ...]:
     """Let plugins look at the files that their settings name, as ``tornado-webrtc check`` does.
 
     Args:
@@ -244,14 +217,13 @@ async def check_files(found: Iterable[FoundPlugin], config: Config) -> list[Prob
     Raises:
         ConfigError: With everything that they found wrong.
     """
-    doubtful: list[Problem] = []
     asked: Sequence[FoundPlugin] = [each for each in found if "check" in implemented(each.module)]
     try:
         plugins = PluginManager(asked, config, [each.name for each in asked])
         plugins.load()
-        problems, doubtful = await examine(config, plugins)
     except PluginError as error:
-        problems = [_of_plugin(config, error.plugin, error.reason)]
-    if problems:
-        raise ConfigError(problems)
-    return doubtful
+        raise ConfigError([problem_of(error.plugin, error.reason, config)]) from error
+    examination = await plugins.check()
+    if examination.problems:
+        raise ConfigError(examination.problems)
+    return examination.doubts

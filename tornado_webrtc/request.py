@@ -128,6 +128,9 @@ class JoinRequest:
         scope: The group of peers that it will see and be seen by.
         remote_ip: The client's address.
         identity: Who it proved to be, if a plugin authenticates.
+        room: What the client asked for, in ``new`` or in the query.
+        password: The room's, as the client gave it in ``new``; never shown in a repr.
+        query: The arguments of the WebSocket's URL.
     """
 
     peer_id: str
@@ -136,6 +139,9 @@ class JoinRequest:
     scope: str
     remote_ip: str
     identity: Identity | None
+    room: str | None = None
+    password: str | None = field(default=None, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.web import Application
 
 from tornado_webrtc.admin.application import AdminServer
 from tornado_webrtc.ban import Ban, Kind, end_entries
@@ -41,6 +40,7 @@ from tornado_webrtc.repeats import Repeats
 from tornado_webrtc.state import StateDir
 from tornado_webrtc.web.application import CORE_PATHS, CoreApplication, make_application
 from tornado_webrtc.web.connection import CloseCode
+from tornado_webrtc.web.httpserver import make_http_server
 from tornado_webrtc.web.hub import CORE_TYPES, Hub
 from tornado_webrtc.web.redirect import make_redirect_application
 from tornado_webrtc.web.stall import StallWatch
@@ -49,12 +49,6 @@ __all__ = ["Server", "ServerState", "load", "read_secrets"]
 
 log = logging.getLogger("tornado_webrtc.server")
 
-IDLE_TIMEOUT_S = 30.0
-"""Seconds in which a request's headers have to come, and that a kept-alive socket may rest."""
-
-BODY_TIMEOUT_S = 10.0
-MAX_HEADER_BYTES = 16384
-MAX_BODY_BYTES = 65536
 CLOSE_TIMEOUT_S = 5.0
 """Seconds that WebSockets have for the closing handshake when the server stops."""
 
@@ -191,9 +185,10 @@ class Server:
     # --- life ---------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the plugins and open the ports.
+        """Let the plugins check what their settings name, start them and open the ports.
 
         Raises:
+            ConfigError: If plugins find something wrong; none has been started then.
             PluginError: If a required plugin fails.
             ListenError: If a port cannot be had.
         """
@@ -207,6 +202,7 @@ class Server:
 
     async def _start(self) -> None:
         self._started = True
+        await self._check_plugins()
         await self.plugins.start(self)
         contributed = await self._contributions()
         for plugin, types in contributed["message_types"]:
@@ -232,6 +228,16 @@ class Server:
         self.state = ServerState.RUNNING
         self.hooks.notify("server_started", server=self)
 
+    async def _check_plugins(self) -> None:
+        """Let the plugins that are going to run say what ``tornado-webrtc check`` would list."""
+        self.plugins.load()
+        examination = await self.plugins.check()
+        if len(examination.problems) > len(examination.failures):
+            raise ConfigError(examination.problems)
+        for error in examination.failures:
+            await self.plugins.leave_out(error, self)
+        self._doubts.begin(examination.doubts)
+
     def _listen_for_plain_http(self) -> None:
         """Open the port that sends everybody to HTTPS, if there is to be one."""
         general = self.config.general
@@ -249,7 +255,7 @@ class Server:
         """Serve an application; clients that do not take their answers are not waited for."""
         self._stalls.append(application.stalls)
         application.stalls.start()
-        return _http_server(application)
+        return make_http_server(application)
 
     async def _contributions(self) -> Mapping[str, list[tuple[str, Any]]]:
         """What the plugins add; one that wants what is taken is left out altogether."""
@@ -435,7 +441,7 @@ class Server:
         except StateError as error:
             where = f"{self.config.path or 'environment'}, turn.secret_file"
             raise ConfigError([Problem(where, str(error))]) from error
-        doubtful = tuple(await check_files(self._found, comparison.config))
+        doubtful = await check_files(self.plugins.running(), comparison.config)
         return replace(comparison, needs_restart=needs_restart, doubtful=doubtful), secrets
 
     def _specs(self) -> dict[str, str]:
@@ -455,17 +461,6 @@ class Server:
 
 def _api_buckets(turn: Turn) -> BucketTable:
     return BucketTable(turn.api_per_minute / 60, max(1.0, turn.api_per_minute))
-
-
-def _http_server(application: Application) -> HTTPServer:
-    """Serve an application within the limits that hold for every port."""
-    return HTTPServer(
-        application,
-        idle_connection_timeout=IDLE_TIMEOUT_S,
-        body_timeout=BODY_TIMEOUT_S,
-        max_header_size=MAX_HEADER_BYTES,
-        max_body_size=MAX_BODY_BYTES,
-    )
 
 
 def _clashes(contributed: Mapping[str, list[tuple[str, Any]]]) -> list[PluginError]:

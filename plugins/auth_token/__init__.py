@@ -1,8 +1,7 @@
 """Lets in who shows a token that is listed in a file.
 
-Meant for a handful of apps or people with fixed tokens. While the file cannot be
-used nobody who shows a token gets in, and nobody without one either, unless
-`allow_anonymous` says so.
+Meant for a handful of apps or people with fixed tokens. No server starts with a file
+that cannot be used; if it becomes so later, the earlier tokens hold.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Plugin:
     @hookimpl
     def check(self) -> list[str]:
         """Say what is wrong with the file."""
-        self._tokens.refresh()
+        self._tokens.refresh(quiet=True)
         return [f"{self._name}.file: {self._tokens.error}"] if self._tokens.error else []
 
     @hookimpl

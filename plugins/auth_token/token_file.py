@@ -153,8 +153,12 @@ class TokenFile:
                 found = entry.identity
         return found
 
-    def refresh(self) -> None:
-        """Read the file again if it has changed; keep the old entries if it is bad now."""
+    def refresh(self, *, quiet: bool = False) -> None:
+        """Read the file again if it has changed; keep the old entries if it is bad now.
+
+        Args:
+            quiet: Do not log what is wrong: the caller says it.
+        """
         try:
             status = self._path.stat()
             version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -162,7 +166,7 @@ class TokenFile:
                 return
             self._read(version, status)
         except (OSError, UnicodeDecodeError, BadTokenFileError) as error:
-            self._complain(error)
+            self._complain(error, quiet=quiet)
 
     def _read(self, version: tuple[int, ...], status: os.stat_result) -> None:
         """Take over the file's content.
@@ -170,6 +174,8 @@ class TokenFile:
         A file that was written a moment ago may change once more without a new
         time of change, so it is read again until its time lies well in the past.
         """
+        if not stat.S_ISREG(status.st_mode):  # a pipe could keep the whole server waiting
+            raise BadTokenFileError("it is no regular file")
         changed = version != self._version
         self._version = version
         self._settled = self._clock() - status.st_mtime_ns > _UNSETTLED_NS
@@ -184,14 +190,14 @@ class TokenFile:
             text = "%s has the mode %04o: others can read or change the tokens; chmod 600 it"
             self._log.warning(text, self._path, mode)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: Exception, *, quiet: bool) -> None:
         if isinstance(error, OSError):
             self._version = None
         reason = error.strerror if isinstance(error, OSError) else str(error)
         if isinstance(error, UnicodeDecodeError):
             reason = f"it is not UTF-8 (byte {error.start})"
         text = f"the tokens in {self._path} cannot be used: {reason}"
-        if text != self.error:
+        if text != self.error and not quiet:
             keeps = "the earlier ones hold" if self._entries else "no token is accepted"
             self._log.error("%s; %s", text, keeps)
         self.error = text

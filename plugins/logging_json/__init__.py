@@ -109,7 +109,9 @@ class Plugin:
     @hookimpl
     def check(self) -> list[str]:
         """Say what stands in the way of a log file."""
-        return [] if self._file is None else list(_obstacles(self._file, self._settings))
+        if self._file is None:
+            return []
+        return [f"{self._name}.file: {each}" for each in _obstacles(self._file, self._settings)]
 
     # --- signaling ----------------------------------------------------------
 
@@ -354,13 +356,13 @@ def _values(config: Config) -> dict[str, object]:
 def _obstacles(file: Path, settings: Mapping[str, Any]) -> Iterator[str]:
     folder = file.parent
     if not folder.is_dir():
-        yield f"file: there is no folder {folder}"
+        yield f"there is no folder {folder}"
     elif file.is_dir():
-        yield f"file: {file} is a folder"
+        yield f"{file} is a folder"
     elif file.exists() and not _writable(file):
-        yield f"file: {file} cannot be written by this user"
+        yield f"{file} cannot be written by this user"
     elif not _writable(folder) and (settings["rotation"] == "size" or not file.exists()):
-        yield f"file: this user cannot make files in {folder}"
+        yield f"this user cannot make files in {folder}"
 
 
 def _writable(path: Path) -> bool:

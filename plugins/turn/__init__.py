@@ -32,6 +32,7 @@ from tornado_webrtc.config import Config, IPAddress, Turn
 from tornado_webrtc.credential import derive_key
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import Collection, Doubt, IceRequest, IceServer, PluginContext
+from tornado_webrtc.machine import machine_addresses
 from tornado_webrtc.relay import PureTable
 from tornado_webrtc.turn.nonce import NonceSource
 from tornado_webrtc.turn.policy import PeerPolicy
@@ -42,7 +43,7 @@ from tornado_webrtc.turn.settings import TurnSettings
 from .collection import allocations
 from .credential import CredentialSource
 from .driver import Driver
-from .machine import look_up, machine_addresses, read_machine
+from .machine import UnansweredError, look_up, read_machine
 from .port import VERSION_OF_FAMILY
 from .public_address import Choice, find, told
 from .stream import TurnStreams
@@ -157,6 +158,8 @@ class Plugin:
             found.append(f"turn.users_file: {error.reason}")
         try:
             choice = await self._find_choice()
+        except UnansweredError:
+            raise  # it may be otherwise in a moment: nothing is wrong with the settings
         except PluginError as error:
             found.append(error.reason)
         else:
@@ -221,8 +224,6 @@ class Plugin:
     def _say(self, choice: Choice) -> None:
         for line in choice.description:
             self._log.info("%s", line)
-        for warning in choice.warnings:
-            self._log.warning("%s", warning)
         tcp = f", TCP port {self._port_tcp}" if self._port_tcp else ""
         ports = self._settings.relay_ports
         self._log.info(

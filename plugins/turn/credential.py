@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import TurnCredential
 
 __all__ = ["CredentialSource", "read_users"]
-
-log = logging.getLogger("tornado_webrtc.plugins.turn")
 
 
 def read_users(path: Path) -> dict[str, str]:

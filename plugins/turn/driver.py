@@ -95,6 +95,8 @@ class Driver:
         self._ended = Counters()
         self._streams: dict[FiveTuple, Client] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._todo: deque[do.Action] = deque()
+        self._is_performing = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._stopped = False
@@ -203,19 +205,31 @@ class Driver:
     # --- actions ------------------------------------------------------------
 
     def _perform(self, actions: Iterable[do.Action]) -> None:
-        # A question that is answered at once brings more actions, for which nothing waits.
-        todo = deque(actions)
-        while todo:
-            action = todo.popleft()
-            if isinstance(action, do.Ask):
-                todo += self._ask(action)
-            elif isinstance(action, do.Respond):
-                self._respond(action.five_tuple, action.data)
-            elif isinstance(action, do.Withdraw):
-                self._withdraw(action.number)
-            elif not self._on_table(action):
-                self._tell(action)
+        """Carry actions out, and those that they bring about: all in order, one at a time.
+
+        A plugin that is told of something may end an allocation at once, about which
+        there is more to do: its end comes after that.
+        """
+        self._todo += actions
+        if self._is_performing:
+            return
+        self._is_performing = True
+        try:
+            while self._todo:
+                self._carry_out(self._todo.popleft())
+        finally:
+            self._is_performing = False
         self._schedule()
+
+    def _carry_out(self, action: do.Action) -> None:
+        if isinstance(action, do.Ask):
+            self._todo += self._ask(action)
+        elif isinstance(action, do.Respond):
+            self._respond(action.five_tuple, action.data)
+        elif isinstance(action, do.Withdraw):
+            self._withdraw(action.number)
+        elif not self._on_table(action):
+            self._tell(action)
 
     def _respond(self, five_tuple: FiveTuple, data: bytes) -> None:
         if not five_tuple.is_stream:

@@ -8,18 +8,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-import ifaddr
-
 from tornado_webrtc.config import IPAddress
 from tornado_webrtc.errors import PluginError
+from tornado_webrtc.machine import machine_addresses
 
-__all__ = ["Machine", "look_up", "machine_addresses", "read_machine", "source_address"]
+__all__ = [
+    "Machine",
+    "UnansweredError",
+    "look_up",
+    "read_machine",
+    "source_address",
+]
 
 # Addresses for documentation (RFC 5737, RFC 3849): the default route leads there, and
 # nothing is ever sent.
 _FAR_AWAY = (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
 _IPV6_ADDR_PREFERENCES = 72  # RFC 5014 section 3; the numbers are Linux's
 _IPV6_PREFER_SRC_PUBLIC = 2  # rather than a temporary address, which soon is gone
+
+
+class UnansweredError(PluginError):
+    """Nobody can be asked for a name at the moment: the network is not up yet, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +48,6 @@ def read_machine() -> Machine:
     """Read what is true at this moment."""
     found = (source_address(each) for each in _FAR_AWAY)
     return Machine(machine_addresses(), tuple(each for each in found if each is not None))
-
-
-def machine_addresses() -> tuple[IPAddress, ...]:
-    """All addresses of this machine's interfaces, IPv6 without their scopes."""
-    entries = (entry for adapter in ifaddr.get_adapters() for entry in adapter.ips)
-    texts = (entry.ip if isinstance(entry.ip, str) else entry.ip[0] for entry in entries)
-    return tuple(dict.fromkeys(map(_without_scope, texts)))
 
 
 def source_address(destination: IPAddress) -> IPAddress | None:
@@ -73,14 +75,16 @@ async def look_up(name: str, key: str = "turn.public_ip") -> list[IPAddress]:
         key: Where it was written, for the error.
 
     Raises:
-        PluginError: It stands for nothing, or nobody can be asked.
+        PluginError: It stands for nothing.
+        UnansweredError: Nobody can be asked at the moment.
     """
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PluginError(
+        again = isinstance(error, OSError) and error.errno == socket.EAI_AGAIN
+        raise (UnansweredError if again else PluginError)(
             "turn",
             f"{key}: {name} cannot be looked up ({reason}); write an address instead,"
             " or start once names can be looked up",

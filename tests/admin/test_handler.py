@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from random import Random
 from typing import Any
 from unittest.mock import AsyncMock
@@ -76,7 +77,7 @@ async def test_kick(operate: Operate, caplog: pytest.LogCaptureFixture) -> None:
         async with await knock(operated.server) as again:
             await again.register("1")
     assert "ended peers '1': no spam here" in caplog.text
-    assert "operator (uid " in caplog.text
+    assert f"operator (uid {os.geteuid()})" in caplog.text
 
 
 async def test_a_call_is_ended(operate: Operate) -> None:
@@ -208,6 +209,16 @@ async def test_a_banned_user_may_not_connect(operate: Operate, at_upgrade: bool)
         if not at_upgrade:
             await again.send("new", {"id": "1", "name": "a", "user_agent": "x", **fields})
         assert await closed_with(again) == (4403, "you are banned")
+
+
+async def test_a_ban_ends_connections_of_a_user_who_has_not_signed_in(operate: Operate) -> None:
+    operated = await operate(plugins=[Accounts()])
+    headers = {"Authorization": "Bearer ann@example.org"}
+    async with await knock(operated.server, headers=headers) as ann:
+        assert await ann.settled() == []
+        ban = (await operated.ask("POST", "/bans", {"user": "ann@example.org"}))[1]
+        assert ban["ended"] == {"connections": 1}
+        assert await closed_with(ann) == (4403, "you are banned")
 
 
 async def test_a_ban_that_comes_while_somebody_signs_in(operate: Operate) -> None:

@@ -15,8 +15,9 @@ from tornado_webrtc.scaffold import make_folder
 HOST = "127.0.0.1"
 
 
-def doctor(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, ["doctor", *map(str, arguments)])
+def doctor(*arguments: object, conf: object = None) -> Result:
+    env = {"TORNADO_WEBRTC_CONF": str(conf) if conf else None}
+    result = CliRunner().invoke(main, ["doctor", *map(str, arguments)], env=env)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -78,6 +79,35 @@ def test_server_that_is_down(conf: Path) -> None:
     assert "skipped turn" in result.stdout
 
 
+def test_server_elsewhere_is_not_that_of_the_environment(tmp_path: Path, conf: Path) -> None:
+    url = f"http://{HOST}:{free_port()}/"
+    elsewhere = doctor(url, conf=conf)
+    assert elsewhere.exit_code == 1
+    assert elsewhere.stdout.startswith(f"problem http           nothing listens at {url}")
+    assert "start the server" not in elsewhere.stdout
+    assert "ok      configuration" in doctor(url, "--conf", conf).stdout
+
+
+def test_server_that_nobody_can_find(tmp_path: Path) -> None:
+    conf = tmp_path / "server.ini"
+    conf.write_text("[general]\nport = 0\n")
+    result = doctor("--conf", conf)
+    assert result.exit_code == 0
+    assert "warning http           where the server listens cannot be known" in result.stdout
+
+
+def test_turn_that_is_kept_from_the_examination(tmp_path: Path, conf: Path) -> None:
+    text = conf.read_text().replace("#api_access = open", "api_access = auth")
+    conf.write_text(text.replace("\nport = 0\n", f"\nport = {free_port()}\n"))
+    with Served(tmp_path, ["--conf", conf]) as served:
+        assert served.heard() == "READY=1"
+        elsewhere = doctor(f"https://{HOST}:{served.port()}/", conf=conf)
+        here = doctor(conf=conf)
+    assert (elsewhere.exit_code, here.exit_code) == (1, 0)
+    assert "problem credentials    /api/turn refuses: " in elsewhere.stdout
+    assert "made one with the configured secret" in " ".join(here.stdout.split())
+
+
 def test_wrong_configuration(tmp_path: Path) -> None:
     conf = tmp_path / "server.ini"
     conf.write_text("[general]\nport = many\n")
@@ -92,6 +122,13 @@ def test_turn_server_alone() -> None:
     assert result.exit_code == 1
     assert result.stdout.startswith("problem turn udp")
     assert result.stdout.endswith("\n1 problem, no warnings, 0 ok\n")
+
+
+def test_turn_server_alone_needs_a_user() -> None:
+    result = doctor(f"turn:{HOST}:{free_port()}")
+    assert result.exit_code == 1
+    assert "there is no credential for it" in result.stdout
+    assert "-> give --user and --password\n" in result.stdout
 
 
 @pytest.mark.parametrize("asked", [[], ["--insecure"]])

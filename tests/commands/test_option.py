@@ -6,7 +6,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tornado_webrtc.commands.option import conf_option, conf_path, json_option, reports_errors
+from tornado_webrtc.commands.option import (
+    conf_option,
+    conf_path,
+    given_conf,
+    json_option,
+    reports_errors,
+)
 from tornado_webrtc.errors import CertificateError, ConfigError, Problem
 
 
@@ -27,6 +33,7 @@ def inner() -> None: ...
 @click.pass_context
 def show(context: click.Context, conf: Path | None, as_json: bool) -> None:
     click.echo(f"{conf_path(context, conf)} {as_json}")
+    click.echo(f"given {given_conf(context)}", err=True)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,14 @@ def show(context: click.Context, conf: Path | None, as_json: bool) -> None:
     ],
 )
 def test_conf(arguments: list[str], output: str) -> None:
-    assert CliRunner().invoke(group, arguments).output == f"{output}\n"
+    result = CliRunner().invoke(group, arguments)
+    assert result.stdout == f"{output}\n"
+    assert result.stderr == f"given {output.split(maxsplit=1)[0]}\n"
+
+
+def test_conf_of_the_environment_is_not_given() -> None:
+    result = CliRunner().invoke(group, ["inner", "show"], env={"TORNADO_WEBRTC_CONF": "a"})
+    assert (result.stdout, result.stderr) == ("a False\n", "given None\n")
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,17 @@ def test_problems_are_told(tmp_path: Path) -> None:
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
     assert plugins("--conf", tmp_path / "missing.ini").exit_code == 78
+
+
+def test_new_plugin(tmp_path: Path) -> None:
+    folder = tmp_path / "call limit"
+    result = plugins("new", "call_limit", "--into", folder)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert str(folder / "plugins" / "call_limit.py") in result.stdout.splitlines()
+    assert f"Try it: cd '{folder}' && pytest" in result.stdout
+    shown = json.loads(plugins("--conf", folder / "server.ini", "--json").stdout)
+    assert shown["problems"] == []
+    (entry,) = (each for each in shown["plugins"] if each["name"] == "call_limit")
+    assert (entry["state"], entry["required"]) == ("runs", True)
+    assert plugins("new", "call_limit", "--into", folder).exit_code == 1
+    assert "it has to be a Python identifier" in plugins("new", "call-limit").stderr

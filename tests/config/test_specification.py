@@ -24,9 +24,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 CHOSEN_BY_THE_PLACE = {"general.html_root", "general.state_dir"}
 
 _INI_KEY = re.compile(r"^#(?P<key>\w+) =(?: (?P<default>.*))?$")
-_DOCS_ROW = re.compile(
-    r"^\| `(?P<key>\w+)` \| (?P<default>[^|]*?) \| (?P<mark>\w+) \| (?P<words>.+) \|$"
-)
 
 
 def server_ini() -> str:
@@ -49,17 +46,6 @@ def keys_of_server_ini() -> dict[str, tuple[str, str]]:
     return found
 
 
-def keys_of_docs() -> dict[str, tuple[str, str]]:
-    found = {}
-    section = ""
-    for line in DOCS.read_text(encoding="utf-8").splitlines():
-        if heading := re.fullmatch(r"## `\[(\w+)\]`.*", line):
-            section = heading[1]
-        elif match := _DOCS_ROW.match(line):
-            found[f"{section}.{match['key']}"] = (match["default"].strip("`"), match["mark"])
-    return found
-
-
 def keys_of_dataclasses() -> dict[str, Any]:
     config = Config()
     return {
@@ -73,17 +59,10 @@ def test_every_key_is_in_every_list_in_the_same_order() -> None:
     expected = list(keys_of_dataclasses())
     assert list(marks()) == expected
     assert list(keys_of_server_ini()) == expected
-    assert list(keys_of_docs()) == expected
 
 
-def test_the_same_marks_everywhere() -> None:
+def test_the_same_marks_in_server_ini() -> None:
     assert {key: mark for key, (_, mark) in keys_of_server_ini().items()} == marks()
-    assert {key: mark for key, (_, mark) in keys_of_docs().items()} == marks()
-
-
-def test_the_same_defaults_in_server_ini_and_docs() -> None:
-    shown = {key: default for key, (default, _) in keys_of_server_ini().items()}
-    assert {key: default for key, (default, _) in keys_of_docs().items()} == shown
 
 
 def test_the_same_defaults_in_configspec_and_dataclasses() -> None:

@@ -12,8 +12,11 @@ from tornado_webrtc.config import own_marks
 from tornado_webrtc.config.specification import make_validator, parse_specification
 from tornado_webrtc.hooks import TurnTraffic
 from tornado_webrtc.hookspecs import KINDS
+from tornado_webrtc.logwriter import CLOSE_S, MAX_WAITING_BYTES, REPORT_S
 from tornado_webrtc.plugins.logging_json import SETTINGS
+from tornado_webrtc.plugins.logging_json.line import MAX_LINE_BYTES
 from tornado_webrtc.redaction import redact
+from tornado_webrtc.web.application import MAX_LOGGED_METHOD, MAX_LOGGED_PATH
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "logging.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (?:`(.*)`)? *\| (live|restart) \| .+ \|$", re.MULTILINE)
@@ -28,6 +31,21 @@ def test_every_setting_is_explained() -> None:
         shown = str(default) if isinstance(default, bool) else shown
         expected.append((name, shown, mark((name,))))
     assert ROW.findall(GUIDE) == expected
+
+
+def test_numbers() -> None:
+    for sentence in (
+        f"Up to {MAX_WAITING_BYTES >> 20} MB wait",
+        f"slow that {MAX_WAITING_BYTES >> 20} MB wait",
+        f"No line is longer than {MAX_LINE_BYTES >> 10} kB",
+        f"a path that is longer than {MAX_LOGGED_PATH} characters",
+        f"a method longer than {MAX_LOGGED_METHOD},",
+    ):
+        assert sentence in GUIDE, sentence
+    assert "waits no longer than four seconds" in GUIDE
+    assert 2 * CLOSE_S == 4, "the console is flushed, then closed"
+    assert "then at most once a minute" in GUIDE
+    assert REPORT_S == 60
 
 
 def test_every_event_is_listed() -> None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from tornado_webrtc.doctor.case import Case, milliseconds, ok, problem, short, skipped, warning
+from tornado_webrtc.doctor.case import (
+    Case,
+    milliseconds,
+    ok,
+    problem,
+    short,
+    skipped,
+    warning,
+    words,
+)
 from tornado_webrtc.doctor.target import Target
 from tornado_webrtc.errors import TornadoWebrtcError
 from tornado_webrtc.finding import Level
@@ -32,6 +41,19 @@ def test_strangers_words_are_cut() -> None:
     assert [short("a\n b"), len(short("x" * 9999)), short(deep)] == ["a b", 60, "…"]
     while deep:
         (deep,) = deep  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(113, "No route to host"), "No route to host"),
+        (ConnectionResetError(), "the connection was closed"),
+        (ConnectionAbortedError(), "ConnectionAbortedError"),
+        (ValueError("a\n b"), "a b"),
+    ],
+)
+def test_errors_say_something(error: Exception, said: str) -> None:
+    assert words(error) == said
 
 
 def test_server_has_to_be_known() -> None:

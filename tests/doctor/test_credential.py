@@ -47,7 +47,10 @@ async def test_peers_get_one_while_they_are_signed_in(serve: Serve) -> None:
     server = await serve(turn="api_access = peer")
     case = case_of(server)
     found = await asked(case)
-    assert (found.level, "(403)" in found.text, case.uris) == (Level.WARNING, True, [])
+    assert (found.level, "(403)" in found.text, case.uris) == (Level.PROBLEM, True, [])
+    assert "TURN cannot be tried" in found.text
+    assert found.hint.startswith("only who is signed in gets one: see to it that signing in works")
+    assert "--conf" in found.hint
     await findings(signaling.signaling, case)
     found = await asked(case)
     assert found.level is Level.OK
@@ -70,8 +73,58 @@ async def test_configuration_at_hand_makes_up_for_a_refusal(serve: Serve, tmp_pa
     case = configured(case_of(server), tmp_path)
     (tmp_path / "state" / "secret").unlink()
     found = await asked(case)
-    assert (found.level, "there is no secret" in found.text) == (Level.WARNING, True)
+    assert (found.level, "there is no secret" in found.text) == (Level.PROBLEM, True)
+    assert found.hint.startswith(
+        "give a --token that the server takes; or run this where the server"
+    )
+    case.own, case.takes_clients = True, True
+    assert "or run this as its user" in refused_hint(case, None)
+    case.takes_clients = False
+    assert refused_hint(case, None).startswith("try again once the server takes clients")
     assert not (tmp_path / "state" / "secret").exists()
+    (tmp_path / "state" / "secret").mkdir()
+    found = await asked(case)
+    assert (found.level, "cannot read" in found.text) == (Level.PROBLEM, True)
+
+
+async def test_what_is_odd_is_told_beside_a_credential_made_here(
+    serve: Serve, tmp_path: Path
+) -> None:
+    more = "[plugins]\ndisabled = turn,\n"
+    server = await serve(turn="api_access = auth\nuris = stun:rtc.example.org,", more=more)
+    case = configured(case_of(server), tmp_path)
+    await findings(web.http, case)
+    made, odd = await findings(credential.credentials, case)
+    assert (made.level, "made one" in made.text) == (Level.OK, True)
+    assert (odd.level, "no TURN server" in odd.text) == (Level.WARNING, True)
+
+
+async def test_turn_that_is_configured_and_not_served(serve: Serve, tmp_path: Path) -> None:
+    case = configured(case_of(await serve()), tmp_path)
+    case.target = Target("http", HOST, (await serve(more="[plugins]\ndisabled = turn,\n")).port)
+    found = await asked(case)
+    assert (found.level, "no TURN server" in found.text) == (Level.PROBLEM, True)
+    assert "tornado-webrtc check" in found.hint
+
+
+async def test_banned_client(serve: Serve) -> None:
+    server = await serve()
+    server.bans.add("ip", HOST)
+    found = await asked(case_of(server))
+    assert (found.level, found.hint.startswith("lift the ban")) == (Level.PROBLEM, True)
+
+
+def refused_hint(case: Case, code: object) -> str:
+    return credential._how_to_be_given_one(case, code)
+
+
+def test_token_that_is_not_sent_is_no_token_that_is_refused() -> None:
+    case = Case(own=False, token="secret-of-hers")
+    assert "have the token sent" in refused_hint(case, "not-authenticated")
+    case.shows_token = True
+    assert "give a --token that the server takes" in refused_hint(case, "not-authenticated")
+    assert "any name" in refused_hint(case, "name-not-allowed")
+    assert refused_hint(case, ["?"]) == refused_hint(case, None)
 
 
 async def test_server_without_turn(serve: Serve) -> None:
@@ -91,11 +144,13 @@ async def test_server_that_is_down() -> None:
         (500, "[]", Level.PROBLEM),
         (200, "oh", Level.PROBLEM),
         (200, "[" * 100_000, Level.PROBLEM),
-        (200, '{"iceServers": [1]}', Level.WARNING),
+        (200, '{"iceServers": [1]}', Level.PROBLEM),
         (500, '{"error": {"reason": ' + "[" * 900 + "]" * 900 + "}}", Level.PROBLEM),
         (200, "x" * 2_000_000, Level.PROBLEM),
-        (200, json.dumps({"iceServers": [{"urls": ["tern:h"]}]}), Level.WARNING),
-        (429, json.dumps({"error": {"reason": "too many"}}), Level.WARNING),
+        (200, json.dumps({"iceServers": [{"urls": ["tern:h"]}]}), Level.PROBLEM),
+        (429, json.dumps({"error": {"reason": "too many"}}), Level.PROBLEM),
+        (403, '{"error": {"code": ["?"]}}', Level.PROBLEM),
+        (401, "no", Level.PROBLEM),
     ],
 )
 async def test_odd_answers(answering: Answering, status: int, body: str, level: Level) -> None:
@@ -141,7 +196,7 @@ def test_thousands_of_servers_are_not_tried() -> None:
 )
 def test_servers_that_are_none(server: object) -> None:
     case, found = answered(server)
-    assert (case.uris, found.level) == ([], Level.WARNING)
+    assert (case.uris, found.level) == ([], Level.PROBLEM)
     assert found.text.startswith("clients are told what is no ICE server: ")
     assert len(found.text) < 250
     assert all(len(unstyle(line)) <= 100 for line in finding_lines(found))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.doctor.conftest import HOST, Answering, Serve, case_of, findings
 from tests.doctor.test_turnclient import Relay
+from tests.wire import until
 from tornado_webrtc.config import Config, PublicAddress, Turn
 from tornado_webrtc.doctor import credential, relay, web
 from tornado_webrtc.doctor.case import Case
@@ -58,10 +59,12 @@ async def test_inside_is_not_tried_for_a_server_outside(
     target = Target("https", "93.184.216.34", 443)
     case = Case(own=False, target=target, uris=uris, username="u", password="p")
     (found,) = await findings(relay.relay, case)
-    assert (found.level, asked) == (Level.WARNING, [])
+    assert (found.level, asked) == (Level.PROBLEM, [])  # of no TURN server it is known now
     assert found.text.startswith(f"not tried: {HOST}:{port}, localhost:{port}, 169.254.169.254:")
     assert " and 2 more" in found.text
     assert len(found.values["not_tried"]) == 5
+    (found,) = await findings(relay.relay, replace(case, uris=[replace(uris[0], scheme="stun")]))
+    assert found.level is Level.WARNING
     case = replace(case, target=Target("https", HOST, 1), uris=uris[:2])
     assert len(await findings(relay.relay, case)) == 2
     assert len(asked) >= 2
@@ -79,7 +82,46 @@ async def test_nothing_to_try() -> None:
     assert (found.subject, found.level) == ("turn", Level.SKIPPED)
     case = Case(own=False, uris=[IceUri("turn", HOST, 9, "udp")])
     (found,) = await findings(relay.relay, case)
-    assert (found.level, "no credential" in found.text) == (Level.SKIPPED, True)
+    assert (found.level, "no credential" in found.text) == (Level.PROBLEM, True)
+    assert found.hint == "give --user and --password"
+    case = replace(case, target=Target("https", HOST, 1))
+    (found,) = await findings(relay.relay, case)
+    assert "clients get none" in found.hint
+
+
+async def test_dtls_is_not_tried(serve: Serve) -> None:
+    uris = [IceUri(scheme, HOST, 9, "udp") for scheme in ("stuns", "turns")]
+    case = Case(own=False, uris=uris, username="u", password="p")
+    (found,) = await findings(relay.relay, case)
+    assert (found.level, found.values["not_tried"]) == (Level.PROBLEM, [f"{HOST}:9"] * 2)
+    assert "DTLS" in found.text
+    assert f"turns:{HOST}:9?transport=tcp" in found.hint
+    (found,) = await findings(relay.relay, replace(case, uris=uris[:1]))
+    assert found.level is Level.WARNING
+    case = case_of(await serve())
+    await told(case)
+    case.uris.append(uris[1])
+    *_, found = await findings(relay.relay, case)
+    assert (found.subject, found.level) == ("turn", Level.WARNING)  # others are tried
+
+
+async def test_draining_server(serve: Serve) -> None:
+    server = await serve()
+    case = case_of(server)
+    client = await Relay(server).client("udp")
+    await client.allocate()
+    draining = asyncio.create_task(server.drain())
+    await until(lambda: not server.accepting)
+    await told(case)
+    found = await findings(relay.relay, case)
+    await client.release()
+    client.close()
+    await draining
+    refused = [each for each in found if each.subject.startswith("turn")]
+    assert [each.level for each in refused] == [Level.PROBLEM] * 2
+    assert all(
+        "508" in each.text and "is being drained, see above" in each.hint for each in refused
+    )
 
 
 async def test_wrong_password(serve: Serve) -> None:
@@ -102,6 +144,21 @@ async def test_closed_port(transport: str) -> None:
     (found,) = await findings(relay.relay, case)
     assert found.level is Level.PROBLEM
     assert f"nothing listens on {transport.upper()} port {port}" in found.hint
+
+
+@pytest.mark.parametrize("scheme", ["turn", "turns"])
+async def test_server_that_hangs_up_is_behind_no_firewall(
+    answering: Answering, scheme: str
+) -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    uri = IceUri(scheme, HOST, await answering(hang_up), "tcp")
+    (found,) = await findings(relay.relay, Case(own=False, uris=[uri], username="u", password="p"))
+    assert (found.level, found.values["silent"]) == (Level.PROBLEM, False)
+    assert not found.text.endswith(": ")
+    assert f"does it speak {'TLS' if scheme == 'turns' else 'TURN, without TLS,'}" in found.hint
+    assert "firewall" not in found.hint
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
@@ -182,13 +239,17 @@ async def test_tls_needs_a_certificate_that_is_trusted(serve: Serve) -> None:
     (found,) = await findings(relay.relay, case)
     assert found.level is Level.PROBLEM
     assert "certificate" in found.hint
+    (found,) = await findings(relay.relay, replace(case, uris=[replace(uri, scheme="stuns")]))
+    assert (found.subject, found.level) == ("stuns tcp", Level.PROBLEM)
+    assert "certificate" in found.hint
 
 
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
         (RefusedError(403, ""), "deny_peers"),
-        (RefusedError(508, ""), "max_allocations"),
+        (RefusedError(486, ""), "max_allocations"),
+        (RefusedError(508, ""), "relay_ports"),
         (RefusedError(500, ""), "log"),
         (UnexpectedError("odd"), "is that a TURN server"),
         (DecodeError("odd"), "is that a TURN server"),

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,13 +41,16 @@ async def test_server_that_answers(serve: Serve, tls: bool) -> None:
         assert "TLSv1.3, with a certificate signed by nobody but itself" in presented[0].text
 
 
-async def test_server_that_stops_takes_no_new_clients(serve: Serve) -> None:
+@pytest.mark.parametrize("own", [True, False])
+async def test_server_that_stops_takes_no_new_clients(serve: Serve, own: bool) -> None:
     server = await serve()
-    case = case_of(server)
+    case = replace(case_of(server), own=own)
     server.state = type(server.state).STOPPED
     found = await findings(web.http, case)
     assert [each.level for each in found] == [Level.OK, Level.WARNING]
     assert "takes no new clients" in found[1].text
+    assert ("start it again" in found[1].hint) is own
+    assert not case.takes_clients
 
 
 async def test_wrong_scheme_is_told(serve: Serve) -> None:

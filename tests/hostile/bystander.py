@@ -7,26 +7,13 @@ comes but lists of peers and heartbeats.
 
 import asyncio
 import itertools
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.hostile.site import CANDIDATE_MARK, DEADLINE_S, Site, until
+from tests.hostile.conversation import AFTERWARDS, PACE_S, Conversation
+from tests.hostile.site import CANDIDATE_MARK, Site, until
 from tests.wire import ClosedError, WireClient, call
-
-PACE_S = 0.04
-"""Between two candidates of one person."""
-
-AFTERWARDS = 5
-"""Candidates of each person that have to arrive after the attack is over."""
-
-MAX_DELAY_S = 3.0
-"""How late a candidate may be, in processor time that the server used meanwhile.
-
-On a busy machine it waits longer, but that is nobody's fault: what counts is what
-the server did before it got to it.
-"""
 
 _numbers = itertools.count(100_000)
 
@@ -116,41 +103,23 @@ def _candidate(sender: str, receiver: str, session_id: str, number: int) -> dict
     }
 
 
-class Calls:
-    """Four people in two calls, in a thread of their own.
-
-    So they are not late only because the test is busy with its attack.
+class Calls(Conversation):
+    """Four people in two calls.
 
     Attributes:
         people: The first two call each other, the last two likewise.
     """
 
     def __init__(self, site: Site) -> None:
+        super().__init__()
         self.people: list[Bystander] = []
         self._site = site
         self._clients: list[WireClient] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._begun = threading.Event()
-        self._over: asyncio.Event | None = None
-        self._interrupted = False
 
-    def run(self) -> None:
-        """Call and talk until `end`; runs in the thread."""
-        try:
-            with asyncio.Runner(debug=False) as runner:
-                runner.run(self._run())
-        finally:
-            self._begun.set()
-
-    def wait_begun(self) -> None:
-        """Wait until the calls are set up, or have failed."""
-        self._begun.wait(DEADLINE_S)
-
-    def end(self, *, interrupted: bool) -> None:
-        """Let them finish, or stop at once."""
-        self._interrupted = interrupted
-        if self._loop is not None and self._over is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._over.set)
+    @property
+    def persons(self) -> list[Bystander]:
+        """All of them."""
+        return self.people
 
     async def _run(self) -> None:
         try:
@@ -158,6 +127,8 @@ class Calls:
                 await self._set_up()
             for client in self._clients:
                 await client.settled()
+            for person in self.people:
+                person.expect_listed({each.id for each in self.people})
             await self._talk()
         finally:
             for client in self._clients:
@@ -174,25 +145,7 @@ class Calls:
         one.partner, other.partner = other, one
         self.people += [one, other]
 
-    async def _talk(self) -> None:
-        for person in self.people:
-            person.expect_listed({each.id for each in self.people})
-        listening = [asyncio.create_task(person.listen()) for person in self.people]
-        talking = [asyncio.create_task(person.talk()) for person in self.people]
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._begun.set()
-        try:
-            await self._over.wait()
-            if not self._interrupted:
-                await self._finish(talking)
-        finally:
-            for task in talking:
-                task.cancel()
-            for person in self.people:
-                person.end()
-            await asyncio.gather(*talking, *listening, return_exceptions=True)
-
-    async def _finish(self, talking: list[asyncio.Task[None]]) -> None:
+    async def _finish(self, talking: Sequence[asyncio.Task[None]]) -> None:
         """Wait until some more candidates have gone to and fro and all have arrived."""
         goals = {person.id: len(person.sent_at) + AFTERWARDS for person in self.people}
         await self._until_all(lambda person: len(person.sent_at) >= goals[person.id])
@@ -216,17 +169,7 @@ async def undisturbed(site: Site) -> AsyncIterator[list[Bystander]]:
     """
     since = site.log_size()
     calls = Calls(site)
-    running = asyncio.create_task(asyncio.to_thread(calls.run))
-    interrupted = True
-    try:
-        await asyncio.to_thread(calls.wait_begun)
+    async with calls.going_on():
         yield calls.people
-        interrupted = False
-    finally:
-        calls.end(interrupted=interrupted)
-        await running
-    complaints = [text for person in calls.people for text in person.complaints]
-    complaints += site.complaints(since)
+    complaints = site.complaints(since)
     assert not complaints, "\n".join(complaints)
-    slowest_s = max(person.slowest_s for person in calls.people)
-    assert slowest_s < MAX_DELAY_S, f"a candidate took {slowest_s:.1f} s of the server's time"

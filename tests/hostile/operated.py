@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.serverprocess import ROOT
-from tests.hostile.site import STOP_S, Site, wait_listening
+from tests.hostile.site import Site, wait_listening
 from tests.plugins.turn.client import TcpWire, TurnClient, UdpWire
+from tests.service import ini
 from tornado_webrtc.admin.client import AdminClient
 from tornado_webrtc.clock import Clock
 from tornado_webrtc.credential import mint
@@ -155,12 +156,7 @@ class Installation:
     def write(self, changes: Mapping[str, str]) -> None:
         """Write the configuration with other settings."""
         self.settings |= changes
-        sections: dict[str, list[str]] = {}
-        for key, text in self.settings.items():
-            section, _, name = key.partition(".")
-            sections.setdefault(section, []).append(f"{name} = {text}\n")
-        text = "".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items())
-        self.conf.write_text(text, encoding="utf-8")
+        self.conf.write_text(ini(self.settings), encoding="utf-8")
 
     def fix_ports(self) -> None:
         """Have it use the same free ports at every start."""
@@ -189,12 +185,7 @@ class Installation:
         try:
             site = self._site(process, log_path)
             yield site
-            if process.poll() != -signal.SIGKILL:
-                process.terminate()
-                status = process.wait(STOP_S)
-                assert status == 0, f"the server ended with status {status}"
-            complaints = site.log_complaints()
-            assert not complaints, "\n".join(complaints)
+            site.stop()
         finally:
             process.kill()
             process.wait()

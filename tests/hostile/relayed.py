@@ -7,16 +7,15 @@ some may be lost on the way, as datagrams may, but they never stop.
 
 import asyncio
 import itertools
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tests.hostile.bystander import MAX_DELAY_S, PACE_S, undisturbed
+from tests.hostile.bystander import undisturbed
+from tests.hostile.conversation import AFTERWARDS, PACE_S, Conversation
 from tests.hostile.operated import OperatedSite
-from tests.hostile.site import DEADLINE_S, until
+from tests.hostile.site import until
 from tests.plugins.turn.client import CHANNEL, TcpWire, TurnClient
 
-AFTERWARDS = 5
 _numbers = itertools.count(1)
 
 
@@ -58,6 +57,9 @@ class Talker:
         except (OSError, TimeoutError) as error:
             self.complaints.append(f"{self.client.username} hears nothing more: {error!r}")
 
+    def end(self) -> None:
+        """Leave the wire open: the allocation is not over yet."""
+
     def _judge(self, source: object, data: bytes) -> None:
         number = int.from_bytes(data[:4])
         known = number < len(self.partner.sent_at)
@@ -70,42 +72,22 @@ class Talker:
         self.slowest_s = max(self.slowest_s, delay_s)
 
 
-class RelayedCall:
-    """The two of them, in a thread of their own.
+class RelayedCall(Conversation):
+    """The two of them.
 
     Attributes:
         people: The one over UDP and the one over TCP, once they talk.
-        error: What kept them from it, if anything did; raised by whoever waits for them.
     """
 
     def __init__(self, site: OperatedSite) -> None:
+        super().__init__()
         self.people: list[Talker] = []
-        self.error: BaseException | None = None
         self._site = site
-        self._begun = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._over: asyncio.Event | None = None
-        self._interrupted = False
 
-    def run(self) -> None:
-        """Call and talk until `end`; runs in the thread."""
-        try:
-            with asyncio.Runner(debug=False) as runner:
-                runner.run(self._run())
-        except BaseException as error:
-            self.error = error
-        finally:
-            self._begun.set()
-
-    def wait_begun(self) -> None:
-        """Wait until they talk, or cannot."""
-        self._begun.wait(DEADLINE_S)
-
-    def end(self, *, interrupted: bool) -> None:
-        """Let them finish, or stop at once."""
-        self._interrupted = interrupted
-        if self._loop is not None and self._over is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._over.set)
+    @property
+    def persons(self) -> list[Talker]:
+        """Both."""
+        return self.people
 
     @property
     def lost(self) -> int:
@@ -132,21 +114,7 @@ class RelayedCall:
                 if isinstance(client.wire, TcpWire):
                     await client.wire.writer.wait_closed()
 
-    async def _talk(self) -> None:
-        talking = [asyncio.create_task(person.talk()) for person in self.people]
-        listening = [asyncio.create_task(person.listen()) for person in self.people]
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._begun.set()
-        try:
-            await self._over.wait()
-            if not self._interrupted:
-                await self._finish()
-        finally:
-            for task in (*talking, *listening):
-                task.cancel()
-            await asyncio.gather(*talking, *listening, return_exceptions=True)
-
-    async def _finish(self) -> None:
+    async def _finish(self, _talking: Sequence[asyncio.Task[None]]) -> None:
         """Wait until what is sent from now on arrives."""
         goals = [len(person.partner.sent_at) + AFTERWARDS for person in self.people]
 
@@ -161,23 +129,8 @@ class RelayedCall:
 async def relaying(site: OperatedSite) -> AsyncIterator[RelayedCall]:
     """Let a relayed call go on while the block runs; afterwards, check that it never ended."""
     call = RelayedCall(site)
-    running = asyncio.create_task(asyncio.to_thread(call.run))
-    interrupted = True
-    try:
-        await asyncio.to_thread(call.wait_begun)
-        if call.error is not None:
-            raise call.error
+    async with call.going_on():
         yield call
-        interrupted = False
-    finally:
-        call.end(interrupted=interrupted)
-        await running
-    if call.error is not None:
-        raise call.error
-    complaints = [text for person in call.people for text in person.complaints]
-    assert not complaints, "\n".join(complaints)
-    slowest_s = max(person.slowest_s for person in call.people)
-    assert slowest_s < MAX_DELAY_S, f"a datagram took {slowest_s:.1f} s of the server's time"
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -63,6 +64,15 @@ class Site:
         """Open a connection and say nothing on it yet, unless it is TLS's hello."""
         context = trusting_context() if tls else None
         return await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+
+    def stop(self) -> None:
+        """Stop it, unless it was killed; it has to end well, and its log has to be as it should."""
+        if self.process.poll() != -signal.SIGKILL:
+            self.process.terminate()
+            status = self.process.wait(STOP_S)
+            assert status == 0, f"the server ended with status {status}"
+        complaints = self.log_complaints()
+        assert not complaints, "\n".join(complaints)
 
     # --- what it shows --------------------------------------------------------
 
@@ -203,11 +213,7 @@ def _running(command: list[str], environ: Mapping[str, str], log_path: Path) -> 
         scheme, port = wait_listening(process, log_path)
         site = Site(process, port, scheme == "https", log_path)
         yield site
-        process.terminate()
-        status = process.wait(STOP_S)
-        assert status == 0, f"the server ended with status {status}"
-        complaints = site.log_complaints()
-        assert not complaints, "\n".join(complaints)
+        site.stop()
     finally:
         process.kill()
         process.wait()

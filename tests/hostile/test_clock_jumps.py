@@ -63,7 +63,7 @@ def bans(site: TurnSite) -> set[str]:
 async def start(serve: Serve, clock: Clock, stack: ExitStack) -> TurnSite:
     server = await serve(
         turn={**SETTINGS, "allow_peers": LOOPBACK},
-        signaling={"heartbeat_s": 0.5, "ping_s": 1},
+        signaling={"heartbeat_s": 0.5, "ping_s": 3},
         plugins=[found()],
         required=["turn"],
         clock=clock,
@@ -118,7 +118,7 @@ async def test_jump_and_back(serve: Serve, figures: Figures, jump_s: float) -> N
 async def test_whole_process_jumps(install: Install, figures: Figures, event_loop: str) -> None:
     """All of its clocks but the monotonic one, seen from outside."""
     installation = install(
-        {"general.event_loop": event_loop, "signaling.heartbeat_s": "1", "signaling.ping_s": "2"}
+        {"general.event_loop": event_loop, "signaling.heartbeat_s": "1", "signaling.ping_s": "5"}
     )
     file = installation.folder / "faketime"
     file.write_text("+0\n")

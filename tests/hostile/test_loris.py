@@ -33,12 +33,12 @@ MAX_LATE_S = 20.0
 
 SHORT_LIMITS = '''
 """Shortens the time limits, so that a test need not take minutes; they work as ever."""
-from tornado_webrtc import hookimpl, server as core
+from tornado_webrtc import hookimpl
 from tornado_webrtc.plugins.turn import stream
-from tornado_webrtc.web import stall
+from tornado_webrtc.web import httpserver, stall
 
 stall.STALL_S, stall.CHECK_S = 4.0, 1.0
-core.IDLE_TIMEOUT_S = core.BODY_TIMEOUT_S = stream.IDLE_S = 4.0
+httpserver.IDLE_TIMEOUT_S = httpserver.BODY_TIMEOUT_S = stream.IDLE_S = 4.0
 
 @hookimpl
 def start(server):

@@ -276,6 +276,23 @@ def test_last_descriptors_are_for_no_connection(soft: int, first_spare: int) -> 
             assert not Listener(max_connections=9)._is_spare(arrived)
 
 
+async def test_connection_that_gets_one_of_the_last_descriptors_is_refused(
+    expect_log: ExpectLog,
+) -> None:
+    """Those are for operators, logs and the state directory."""
+    expect_log(r"connection of \S+ refused: ")
+    async with serving(Listener(), None) as bound:
+        with descriptor_limit(256), ExitStack() as held:
+            while (number := os.open(os.devnull, os.O_RDONLY)) < 222:
+                held.callback(os.close, number)
+            held.callback(os.close, number)
+            async with connected(bound) as client:
+                assert await client.read_to_end() == b""
+        async with connected(bound) as client:
+            await client.send(BINDING_REQUEST)
+            assert await client.read_until(BINDING_SUCCESS)
+
+
 CHILD = """
 import asyncio, logging, resource
 from tests.listener.wire import STUN
@@ -385,7 +402,7 @@ def test_uvloop(tmp_path: Path) -> None:
     store = make_store(tmp_path)
 
     async def talk() -> None:
-        listener = Listener(first_byte_timeout_s=0.2)
+        listener = Listener(first_byte_timeout_s=1.0)
         async with serving(listener, store) as bound:
             async with connected(bound, store) as client, connected(bound) as scan:
                 await client.send(UPGRADE + MASKED_HELLO)

@@ -1,4 +1,4 @@
-"""Servers with the TURN plugin for the tests of this folder."""
+"""Servers with the TURN plugin for the tests of this folder, and what plugins are told of one."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -7,8 +7,21 @@ import pytest
 
 from tests.plugins.turn.site import StartTurn
 from tests.web.conftest import Serve, serve
+from tornado_webrtc.hooks import SocketAddress, TurnAllocation, TurnTraffic
 
-__all__ = ["serve", "start_turn"]
+__all__ = ["ALLOCATION", "TRAFFIC", "serve", "start_turn"]
+
+ALLOCATION = TurnAllocation(
+    id=7,
+    username="1767225600:alice",
+    user="alice",
+    client=SocketAddress("192.0.2.1", 4711),
+    transport="tcp",
+    relayed=SocketAddress("2001:db8::5", 50000),
+)
+TRAFFIC = TurnTraffic(
+    packets_to_peer=3, bytes_to_peer=1234, packets_from_peer=2, bytes_from_peer=567, dropped=1
+)
 
 
 @pytest.fixture

@@ -5,14 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.plugins.conftest import ALLOCATION, TRAFFIC
 from tornado_webrtc.config import Config
-from tornado_webrtc.hooks import (
-    Hooks,
-    PluginContext,
-    SocketAddress,
-    TurnAllocation,
-    TurnTraffic,
-)
+from tornado_webrtc.hooks import Hooks, PluginContext
 from tornado_webrtc.implementation import faults, hook_manager
 from tornado_webrtc.isolation import plugin_logger
 from tornado_webrtc.plugins import logging_console
@@ -21,19 +16,6 @@ from tornado_webrtc.signaling import Peer, PeerAddress, Session, SessionState
 
 ALICE = Peer("123456", "Alice", "Dart/3", "", PeerAddress("node", 1), "192.0.2.1", "secret-subject")
 BOB = Peer("654321", "Bob", "Firefox", "attic", PeerAddress("node", 2), "2001:db8::1")
-
-
-ALLOCATION = TurnAllocation(
-    id=7,
-    username="1767225600:alice",
-    user="alice",
-    client=SocketAddress("192.0.2.1", 4711),
-    transport="tcp",
-    relayed=SocketAddress("2001:db8::5", 50000),
-)
-TRAFFIC = TurnTraffic(
-    packets_to_peer=3, bytes_to_peer=1234, packets_from_peer=2, bytes_from_peer=567, dropped=1
-)
 
 
 def console(*, addresses: bool = True) -> Hooks:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import ExpectLog
+from tests.plugins.conftest import ALLOCATION, TRAFFIC
 from tests.service import Served
 from tests.wire import WireClient, until
 from tornado_webrtc.config import Config, Signaling
 from tornado_webrtc.config.specification import make_validator, parse_specification
-from tornado_webrtc.hooks import Hooks, PluginContext, SocketAddress, TurnAllocation, TurnTraffic
+from tornado_webrtc.hooks import Hooks, PluginContext, SocketAddress
 from tornado_webrtc.implementation import faults, hook_manager
 from tornado_webrtc.isolation import plugin_logger
 from tornado_webrtc.plugins import logging_json
@@ -239,18 +240,6 @@ async def test_closed_standard_output_costs_only_the_plugin(tmp_path: Path) -> N
 
 # --- the plugin alone -------------------------------------------------------------------------
 
-ALLOCATION = TurnAllocation(
-    id=7,
-    username="1767225600:alice",
-    user="alice",
-    client=SocketAddress("192.0.2.1", 4711),
-    transport="tcp",
-    relayed=SocketAddress("2001:db8::5", 50000),
-)
-TRAFFIC = TurnTraffic(
-    packets_to_peer=3, bytes_to_peer=1234, packets_from_peer=2, bytes_from_peer=567, dropped=1
-)
-
 
 def settings_of(written: Mapping[str, Any]) -> dict[str, Any]:
     spec, validator = parse_specification(logging_json.SETTINGS), make_validator(None)
@@ -441,6 +430,7 @@ def test_check(unprivileged: Path, file: str, rotation: str, problem: str) -> No
     found = site.plugin.check()
     (unprivileged / "closed").chmod(0o700)
     assert len(found) == bool(problem)
+    assert all(each.startswith("logging_json.file: ") for each in found)
     assert problem in "".join(found)
 
 

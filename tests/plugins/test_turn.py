@@ -16,13 +16,13 @@ from tests.web.conftest import Serve
 from tests.web.rawhttp import fetch
 from tornado_webrtc.config import Config, PublicAddress, Turn
 from tornado_webrtc.config.address import PortRange, parse_network, parse_public_address
-from tornado_webrtc.errors import PluginError
+from tornado_webrtc.errors import ConfigError, PluginError
 from tornado_webrtc.hooks import Doubt, IceServer, PluginContext
 from tornado_webrtc.implementation import faults
 from tornado_webrtc.isolation import plugin_logger
+from tornado_webrtc.machine import machine_addresses
 from tornado_webrtc.plugins import turn
 from tornado_webrtc.plugins.turn import OwnAddresses, listening_addresses, may_listen
-from tornado_webrtc.plugins.turn.machine import machine_addresses
 from tornado_webrtc.stun.address import TransportAddress
 from tornado_webrtc.stun.attribute import (
     EVEN_PORT,
@@ -310,22 +310,23 @@ async def test_start_that_fails_leaves_no_socket(
 
 async def test_there_is_no_server_without_it(serve: Serve, expect_log: ExpectLog) -> None:
     """Clients that were told of no relay would fail later, one by one, at somebody's home."""
-    expect_log("plugin turn: start failed: .*users")
-    settings = {**SETTINGS, "users_file": Path("/nowhere/users")}
-    with pytest.raises(PluginError, match=r"users_file .* cannot be read"):
-        await serve(turn=settings, plugins=[found()])
+    expect_log("plugin turn: start failed: .*port")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        settings = {**SETTINGS, "port": taken.getsockname()[1]}
+        with pytest.raises(PluginError, match="plugin turn: "):
+            await serve(turn=settings, plugins=[found()])
 
 
 @pytest.mark.parametrize("content", [None, "alice\n"])
 async def test_users_file_is_checked_before_anything_is_opened(
-    start_turn: StartTurn, tmp_path: Path, content: str | None, expect_log: ExpectLog
+    start_turn: StartTurn, tmp_path: Path, content: str | None
 ) -> None:
-    expect_log("plugin turn: start failed: .*users")
     users = tmp_path / "users"
     if content is not None:
         users.write_text(content)
     port = free_port(socket.SOCK_DGRAM)
-    with pytest.raises(PluginError, match="cannot be read" if content is None else "line 1"):
+    with pytest.raises(ConfigError, match="cannot be read" if content is None else "line 1"):
         await start_turn(users_file=users, port=port)
     assert can_bind(socket.SOCK_DGRAM, port)
 
@@ -347,6 +348,17 @@ async def test_check_reads_the_users_file(
     found_there = await unstarted(users_file=tmp_path / "users").check()
     assert [each.rpartition(", ")[2] for each in found_there] == found_faults
     assert all(each.startswith("turn.users_file: ") for each in found_there)
+
+
+async def test_nobody_to_ask_is_no_fault_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is started again until somebody answers; a status of 78 would end that."""
+
+    def unanswered(*_: object, **_more: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unanswered)
+    with pytest.raises(PluginError, match=r"turn.public_ip: .* \(Temporary failure\)"):
+        await unstarted(public_ip=(PublicAddress("turn.example"),)).check()
 
 
 @pytest.mark.parametrize("key", ["public_ip", "bind"])

@@ -259,6 +259,18 @@ def test_new_stream_from_the_same_port_is_not_disturbed_by_an_old_answer() -> No
 # --- expiry -----------------------------------------------------------------------------
 
 
+def test_allocation_ends_once() -> None:
+    world = World()
+    alice = world.client()
+    first = alice.allocated()
+    world.perform(world.server.delete(first, "that is enough"))
+    assert world.server.delete(first, "really") == []
+    second = alice.allocated()
+    assert world.server.delete(first, "really") == []
+    assert alice.allocation is second
+    assert len(world.server.quotas) == 1
+
+
 def test_one_deadline_for_everything() -> None:
     world = World()
     alice = world.client()

@@ -72,6 +72,9 @@ class AccessLog:
         ("GET", "//etc/passwd?s3cr3t", "127.0.0.1 GET //etc/passwd 404"),
         ("GET", "*?s3cr3t", "127.0.0.1 GET * 404"),
         ("GET", "/ws?token=s3cr3t", "127.0.0.1 GET /ws 400"),
+        ("GET", f"/{'x' * 255}", f"127.0.0.1 GET /{'x' * 255} 404"),
+        ("GET", f"/{'x' * 256}", f"127.0.0.1 GET /{'x' * 254}… 404"),
+        ("M" * 24, "/ws", f"127.0.0.1 {'M' * 24} /ws 405"),
     ],
 )
 async def test_a_line_says_who_what_and_how_it_went_but_no_query(
@@ -81,6 +84,19 @@ async def test_a_line_says_who_what_and_how_it_went_but_no_query(
     await fetch(server.port, target, method=method)
     assert access_log.lines == [line]
     assert "s3cr3t" not in access_log.everything
+
+
+async def test_of_a_long_method_the_beginning_is_logged(
+    serve: Serve, access_log: AccessLog
+) -> None:
+    """A connection that begins with one is not HTTP: it comes as the second request."""
+    server = await serve()
+    first, second = b"GET /readyz HTTP/1.1", b"M" * 25 + b" /ws HTTP/1.1"
+    head = b"\r\nHost: x\r\n"
+    await exchange(
+        server.port, first + head + b"\r\n" + second + head + b"Connection: close\r\n\r\n"
+    )
+    assert access_log.lines[-1] == f"127.0.0.1 {'M' * 23}… /ws 405"
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,13 @@
 """Messages over real sockets: what is forwarded, what is refused, who hears of it."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.web.conftest import Serve
-from tests.wire import (
-    WireClient,
-    call,
-    until,
-)
+from tests.wire import WireClient, call, error, signed_in, until
 from tornado_webrtc import hookimpl
 from tornado_webrtc.hooks import CallRequest, Message
-
-
-def error(request: str, reason: str, code: str) -> dict[str, Any]:
-    return {"type": "error", "data": {"request": request, "reason": reason, "code": code}}
 
 
 @pytest.mark.parametrize(
@@ -83,12 +74,7 @@ async def test_keepalive_is_echoed_as_it_came_even_before_new(serve: Serve) -> N
 
 async def test_payload_is_forwarded_byte_for_byte(serve: Serve) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         data = '{"x":[1e2, 12345678901234567890,"\\u00e9"],"to":"2",  "session_id":"1-2"}'
         await ann.send_text('{"extra":1,"type":"offer","data":' + data + "}")
         filled_in = data[:-1] + ',"from":"1"}'
@@ -98,14 +84,7 @@ async def test_payload_is_forwarded_byte_for_byte(serve: Serve) -> None:
 @pytest.mark.parametrize("kind", ["offer", "answer", "candidate"])
 async def test_spoofed_sender_is_refused_and_reaches_nobody(serve: Serve, kind: str) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-        await WireClient.connect(server.port) as mallory,
-    ):
-        for client, peer_id in ((ann, "1"), (ben, "2"), (mallory, "3")):
-            await client.register(peer_id)
-        await ben.settled()
+    async with signed_in(server.port, "1", "2", "3") as (_, ben, mallory):
         await mallory.send(kind, {"to": "2", "from": "1", "session_id": "1-2"})
         messages = await mallory.settled()
         assert messages[0]["data"]["code"] == "wrong-sender"
@@ -132,13 +111,7 @@ async def test_exact_legacy_reasons(serve: Serve) -> None:
 
 async def test_foreign_bye_ends_nothing(serve: Serve) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-        await WireClient.connect(server.port) as mallory,
-    ):
-        for client, peer_id in ((ann, "1"), (ben, "2"), (mallory, "3")):
-            await client.register(peer_id)
+    async with signed_in(server.port, "1", "2", "3") as (ann, ben, mallory):
         session_id = await call(ann, ben)
         for sender in ("3", "1", None):
             await mallory.send("bye", {"session_id": session_id, "from": sender})
@@ -205,12 +178,7 @@ async def test_call_that_ends_while_a_plugin_thinks_begins_anew_only_with_permis
     gate = Gate()
     gate.open.set()
     server = await serve(plugins=[gate])
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         session_id = await call(ann, ben)
         gate.asked.clear()
         gate.open.clear()
@@ -226,13 +194,7 @@ async def test_call_that_ends_while_a_plugin_thinks_begins_anew_only_with_permis
 async def test_peer_that_goes_while_a_plugin_thinks(serve: Serve) -> None:
     gate = Gate()
     server = await serve(plugins=[gate])
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
-        await ben.settled()
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await ann.send("offer", {"to": "2", "session_id": "1-2"})
         await until(lambda: gate.asked == ["offer"])
         await ann.drop()
@@ -244,12 +206,7 @@ async def test_peer_that_goes_while_a_plugin_thinks(serve: Serve) -> None:
 
 async def test_views_and_messages_for_plugins(serve: Serve) -> None:
     server = await serve()
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await call(ann, ben)
         assert [peer.id for peer in server.hub.peers()] == ["1", "2"]
         assert list(server.hub.peers("elsewhere")) == []

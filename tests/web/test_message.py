@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ExpectLog
 from tests.web.conftest import Serve
-from tests.wire import WireClient
+from tests.wire import WireClient, signed_in
 from tornado_webrtc import hookimpl
 from tornado_webrtc.hooks import Denied, Message, MessageHandler
 from tornado_webrtc.web.message import MessageContext
@@ -43,13 +43,7 @@ class Waving:
 async def test_handler_sees_the_message_and_answers(serve: Serve) -> None:
     plugin = Waving()
     server = await serve(plugins=[plugin])
-    async with (
-        await WireClient.connect(server.port) as ann,
-        await WireClient.connect(server.port) as ben,
-    ):
-        await ann.register("1")
-        await ben.register("2")
-        await ann.settled()
+    async with signed_in(server.port, "1", "2") as (ann, ben):
         await ann.send("wave", {"to": "2", "hand": "left"})
         assert await ben.read() == {"type": "wave", "data": {"from": "1"}}
         assert await ann.read() == {"type": "waved", "data": {"to": "2"}}

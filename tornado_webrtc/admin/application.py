@@ -8,7 +8,6 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.web import Application, RequestHandler
@@ -25,6 +24,7 @@ from tornado_webrtc.admin.handler import (
 )
 from tornado_webrtc.admin.socket import AdminSocket
 from tornado_webrtc.repeats import Repeats
+from tornado_webrtc.web.httpserver import make_http_server
 
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
@@ -33,10 +33,6 @@ __all__ = ["AdminServer"]
 
 log = logging.getLogger("tornado_webrtc.admin")
 
-IDLE_TIMEOUT_S = 60.0
-BODY_TIMEOUT_S = 10.0
-MAX_HEADER_BYTES = 16384
-MAX_BODY_BYTES = 65536
 PAUSE_S = 1.0
 """How long nobody is let in after the system had no file for a connection."""
 
@@ -67,18 +63,14 @@ class AdminServer:
         self._started_at = server.clock.now()
         self._drains: set[asyncio.Task[None]] = set()
         self._socket = AdminSocket(path)
-        self._http = HTTPServer(
+        self._http = make_http_server(
             Application(
                 list(PATHS),
                 default_handler_class=MissingHandler,
                 log_function=_log_request,
                 server=server,
                 admin=self,
-            ),
-            idle_connection_timeout=IDLE_TIMEOUT_S,
-            body_timeout=BODY_TIMEOUT_S,
-            max_header_size=MAX_HEADER_BYTES,
-            max_body_size=MAX_BODY_BYTES,
+            )
         )
         self._pause: asyncio.TimerHandle | None = None
         self._repeats = Repeats()

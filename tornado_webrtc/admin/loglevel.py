@@ -5,15 +5,12 @@ from __future__ import annotations
 import difflib
 import logging
 
-from tornado_webrtc.loglevel import set_log_level
+from tornado_webrtc.loglevel import LOWEST, set_log_level
 
 __all__ = ["INHERITED", "LEVELS", "LogLevelError", "set_level"]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 INHERITED = "INHERITED"
-
-# Below a warning, Tornado quotes malformed requests, which may hold tokens.
-LOWEST = {"tornado.general": logging.WARNING, "asyncio": logging.INFO}
 
 
 class LogLevelError(ValueError):

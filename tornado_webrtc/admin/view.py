@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tornado_webrtc import __version__
 from tornado_webrtc.ban import Ban
 from tornado_webrtc.collection import Collection
-from tornado_webrtc.implementation import implemented
+from tornado_webrtc.implementation import implemented, version_of
 
 if TYPE_CHECKING:
     from tornado_webrtc.pluginmanager import FoundPlugin
@@ -116,8 +116,7 @@ def _running_plugins(server: Server) -> list[Shown]:
 
 def _version(found: FoundPlugin) -> str:
     """What a plugin says of itself, else its distribution's version, else none."""
-    said = getattr(found.module, "__version__", "")
-    if isinstance(said, str) and said:
+    if said := version_of(found.module):
         return said
     if found.origin.startswith("distribution "):
         return found.origin.rpartition(" ")[2]

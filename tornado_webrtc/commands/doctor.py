@@ -14,6 +14,7 @@ from tornado_webrtc.commands.option import (
     EXIT_FAILED,
     conf_option,
     conf_path,
+    given_conf,
     json_option,
     reports_errors,
 )
@@ -82,15 +83,18 @@ def doctor(
     it runs on. With URL, such as https://rtc.example.org:8086/, that server as
     clients on this machine see it; HOST alone means HTTPS on port 8086, and
     turn:HOST:PORT?transport=udp a TURN server alone (with --user, --password).
+    The configuration counts there only if --conf names it.
 
     It signs in as a peer for a moment, and sends data through TURN. It changes
     nothing, and works without a server, too.
 
-    Exit status: 0 all is well, apart from warnings; 1 there is a problem.
+    Exit status: 0 all is well, apart from warnings; 1 there is a problem, also if
+    TURN could not be tried.
     """
-    conf = conf_path(context, conf)
+    # Elsewhere is another server: what the environment names is this machine's own one.
+    conf = given_conf(context) if target else conf_path(context, conf)
     case = Case(
-        own=target is None or conf is not None,
+        own=not target or conf is not None,
         conf=conf,
         patience_s=timeout_s,
         **proof,

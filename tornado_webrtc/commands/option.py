@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tornado_webrtc.errors import ConfigError, TornadoWebrtcError, UnavailableError
 
@@ -18,6 +19,7 @@ __all__ = [
     "EXIT_UNAVAILABLE",
     "conf_option",
     "conf_path",
+    "given_conf",
     "json_option",
     "reports_errors",
 ]
@@ -48,6 +50,15 @@ def conf_path(context: click.Context, conf: Path | None) -> Path | None:
     """``--conf`` may stand before or after the sub-command."""
     found: Path | None = conf or context.find_root().obj
     return found
+
+
+def given_conf(context: click.Context) -> Path | None:
+    """What ``--conf`` names on the command line, before or after the sub-command."""
+    for each in (context, context.find_root()):
+        if each.get_parameter_source("conf") is ParameterSource.COMMANDLINE:
+            given: Path = each.params["conf"]
+            return given
+    return None
 
 
 def reports_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:

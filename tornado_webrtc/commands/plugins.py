@@ -1,9 +1,10 @@
-"""``plugins``: what there is, and whether it runs."""
+"""``plugins``: what there is, and whether it runs; ``plugins new``: one to begin with."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -21,13 +22,17 @@ from tornado_webrtc.commands.option import (
 )
 from tornado_webrtc.commands.table import table
 from tornado_webrtc.inventory import Entry, Inventory, take_inventory
+from tornado_webrtc.skeleton import make_skeleton
 
 __all__ = ["plugins"]
 
 HOOKS_WIDTH = 76
 
 
-@click.command(short_help="List the plugins, and say why one does not run.")
+@click.group(
+    short_help="List the plugins, and say why one does not run; begin a new one.",
+    invoke_without_command=True,
+)
 @conf_option
 @json_option
 @click.pass_context
@@ -39,12 +44,36 @@ def plugins(context: click.Context, conf: Path | None, as_json: bool) -> None:
 
     Exit status: 0 the server would start, 78 it would not.
     """
+    if context.invoked_subcommand is not None:
+        return
     inventory = take_inventory(conf_path(context, conf))
     if as_json:
         click.echo(json.dumps(_as_json(inventory), indent=2))
     else:
         click.echo("\n".join(_lines(inventory)))
     sys.exit(EXIT_CONFIG if inventory.problems else 0)
+
+
+@plugins.command("new", short_help="Make a folder with a plugin to begin with, and its tests.")
+@click.argument("name")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where to; by default a folder of the plugin's name, here.",
+)
+@reports_errors
+def new(name: str, into: Path | None) -> None:
+    """Make a folder with a plugin that works, tests for it, and a server to try it.
+
+    NAME is what the plugin and its section in the configuration are called: a
+    Python identifier in lower case, such as call_limit.
+    """
+    folder = Path(name) if into is None else into
+    for path in make_skeleton(name, folder):
+        click.echo(path)
+    click.echo(f"\nTry it: cd {shlex.quote(str(folder))} && pytest")
+    click.echo("  and: tornado-webrtc --conf server.ini")
 
 
 def _as_json(inventory: Inventory) -> dict[str, object]:

@@ -16,7 +16,7 @@ from tornado_webrtc.errors import TornadoWebrtcError
 from tornado_webrtc.finding import Finding, Level
 from tornado_webrtc.pluginmanager import PluginManager
 
-__all__ = ["Case", "milliseconds", "ok", "problem", "short", "skipped", "warning"]
+__all__ = ["Case", "milliseconds", "ok", "problem", "short", "skipped", "warning", "words"]
 
 SHORT = 60
 """Columns that a stranger's word may take: a line has 100."""
@@ -43,6 +43,7 @@ class Case:
         config: The configuration, once it was read.
         plugins: Its plugins, made and not started.
         reachable: Whether the server answered.
+        takes_clients: Whether it takes new ones, as far as is known.
     """
 
     own: bool
@@ -61,6 +62,7 @@ class Case:
     config: Config | None = None
     plugins: PluginManager | None = None
     reachable: bool = False
+    takes_clients: bool = True
 
     @property
     def server(self) -> Target:
@@ -114,6 +116,15 @@ def short(text: object) -> str:
     except RecursionError:  # lists in lists in lists
         return "…"
     return words if len(words) <= SHORT else f"{words[: SHORT - 1]}…"
+
+
+def words(error: BaseException) -> str:
+    """What an error says; some say nothing but what they are."""
+    if isinstance(error, OSError) and error.strerror:
+        return short(error.strerror)
+    if isinstance(error, ConnectionResetError) and not str(error):
+        return "the connection was closed"
+    return short(error) or type(error).__name__
 
 
 def milliseconds(seconds: float) -> float:

@@ -16,7 +16,7 @@ from tornado_webrtc.doctor.case import Case, ok, problem, short, skipped, warnin
 from tornado_webrtc.doctor.target import TargetError, parse_ice_uri
 from tornado_webrtc.doctor.web import NO_ANSWER, fetch
 from tornado_webrtc.errors import TornadoWebrtcError
-from tornado_webrtc.finding import Finding
+from tornado_webrtc.finding import Finding, Level
 from tornado_webrtc.hooks import IceServer
 from tornado_webrtc.inspection import offered_servers, rtc_configuration
 from tornado_webrtc.server import read_secrets
@@ -29,6 +29,17 @@ MAX_URIS = 16
 
 SOME = 3
 OK, UNAUTHENTICATED, FORBIDDEN, TOO_MANY = 200, 401, 403, 429
+
+_TO_BE_GIVEN_ONE = {
+    "not-authenticated": "give a --token that the server takes",
+    "name-not-allowed": "give a --token that is good for any name",
+    "not-a-peer": "only who is signed in gets one: see to it that signing in works, above",
+    "banned": "lift the ban there: tornado-webrtc unban",
+    "too-many-requests": "try again later",
+}
+"""What to do, by the code of the refusal."""
+
+_ALONE = "; or try its TURN server alone: turn:HOST:PORT with --user and --password"
 
 
 async def credentials(case: Case) -> AsyncIterator[Finding]:
@@ -50,7 +61,8 @@ async def credentials(case: Case) -> AsyncIterator[Finding]:
     if response.code == OK and isinstance(answer.get("iceServers"), list):
         yield _took(case, answer)
     elif response.code in {UNAUTHENTICATED, FORBIDDEN, TOO_MANY}:
-        yield await _refused(case, response.code, answer)
+        async for finding in _refused(case, response.code, answer):
+            yield finding
     else:
         text = f"/api/turn answers with status {response.code}: {_reason(answer)}"
         yield problem("credentials", text, "see the server's log")
@@ -65,8 +77,12 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _reason(answer: dict[str, Any]) -> str:
+    return short(_error(answer).get("reason", "no words"))
+
+
+def _error(answer: dict[str, Any]) -> dict[str, Any]:
     error = answer.get("error")
-    return short(error.get("reason", "")) if isinstance(error, dict) else "no words"
+    return error if isinstance(error, dict) else {}
 
 
 def _took(case: Case, answer: dict[str, Any]) -> Finding:
@@ -83,17 +99,25 @@ def _took(case: Case, answer: dict[str, Any]) -> Finding:
             odd.append(url)
     _take_credential(case, servers)
     if odd:
-        hint = "see [turn] uris, and plugins that name ICE servers"
+        hint = "see [turn] uris, and plugins that name ICE servers: browsers take none of them then"
         text = f"clients are told what is no ICE server: {_some(odd)}{_left_out(told)}"
-        return warning("credentials", text, hint)
+        return problem("credentials", text, hint)
     if left_out := _left_out(told):
         hint = "name fewer: clients try all of them for each call"
         return warning("credentials", f"clients are told many ICE servers{left_out}", hint)
-    if not any(uri.scheme.startswith("turn") for uri in case.uris):
-        text = "clients are told of no TURN server: behind many NATs and firewalls no call works"
-        hint = "enable the plugin turn, or name another server in [turn] uris"
-        return warning("credentials", text, hint)
+    if not any(uri.is_turn for uri in case.uris):
+        return _no_turn_server(case)
     return ok("credentials", f"/api/turn gives one, good for {short(answer.get('ttl'))} s")
+
+
+def _no_turn_server(case: Case) -> Finding:
+    text = "clients are told of no TURN server"
+    if case.plugins is not None and case.plugins.hooks.implemented("ice_servers"):
+        hint = "the server's log and tornado-webrtc check say why; is it the same configuration?"
+        return problem("credentials", f"{text}, although a plugin has to name one", hint)
+    text += ": behind many NATs and firewalls no call works"
+    hint = "enable the plugin turn, or name another server in [turn] uris"
+    return warning("credentials", text, hint)
 
 
 def _urls(server: dict[str, Any]) -> list[Any]:
@@ -125,27 +149,43 @@ def _some(odd: list[Any]) -> str:
     return ", ".join(map(short, odd[:SOME])) + more
 
 
-async def _refused(case: Case, status: int, answer: dict[str, Any]) -> Finding:
+async def _refused(case: Case, status: int, answer: dict[str, Any]) -> AsyncIterator[Finding]:
     """Make a credential here, if the configuration is at hand."""
     words = f"/api/turn refuses: {_reason(answer)} ({status})"
+    hint = _how_to_be_given_one(case, _error(answer).get("code"))
     if case.config is None or case.plugins is None:
-        hint = "give a --token, or --user and --password with a target such as turn:HOST:PORT"
-        return warning("credentials", words, hint)
+        yield problem("credentials", f"{words}, so TURN cannot be tried", hint)
+        return
     try:
         servers = await offered_servers(case.config, case.plugins, case.peer_id)
         minted = _minted(case, case.config, servers)
     except TornadoWebrtcError as error:
-        return warning("credentials", f"{words}, and none can be made here: {error}", "use --token")
-    _took(case, minted)
-    return ok("credentials", f"{words}; made one with the configured secret")
+        text = f"{words}, and none can be made here: {error}; so TURN cannot be tried"
+        yield problem("credentials", text, hint)
+        return
+    found = _took(case, minted)
+    yield ok("credentials", f"{words}; made one with the configured secret")
+    if found.level is not Level.OK:
+        yield found
+
+
+def _how_to_be_given_one(case: Case, code: object) -> str:
+    if not case.takes_clients:
+        return "try again once the server takes clients again, see above"
+    known = code if isinstance(code, str) else ""
+    hint = _TO_BE_GIVEN_ONE.get(known, "see what stands between this machine and the server")
+    if code == "not-authenticated" and case.token and not case.shows_token:
+        hint = "have the token sent, see above"
+    elsewhere = "run this where the server is, with --conf, which makes one"
+    return f"{hint}; or {'run this as its user' if case.own else elsewhere}{_ALONE}"
 
 
 def _minted(case: Case, config: Config, servers: list[IceServer]) -> dict[str, Any]:
     """What the server would answer, made with its secret; none is made where there is none."""
-    state = config.general.state_dir
-    if not (config.turn.secret or config.turn.secret_file or (state / "secret").exists()):
-        raise TornadoWebrtcError(f"there is no secret in {state}")
-    secret = read_secrets(config.turn, StateDir(state))[0]
+    state = StateDir(config.general.state_dir)
+    if not (config.turn.secret or config.turn.secret_file or state.load("secret")):
+        raise TornadoWebrtcError(f"there is no secret in {state.path}")
+    secret = read_secrets(config.turn, state)[0]
     credential = mint(secret, case.peer_id, config.turn.credential_ttl_s, Clock().wall())
     return rtc_configuration(credential, servers)
 

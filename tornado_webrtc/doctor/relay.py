@@ -11,7 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from tornado_webrtc.doctor.case import Case, milliseconds, ok, problem, short, skipped, warning
+from tornado_webrtc.doctor.case import (
+    Case,
+    milliseconds,
+    ok,
+    problem,
+    short,
+    skipped,
+    warning,
+    words,
+)
 from tornado_webrtc.doctor.scope import Scope, scope_of
 from tornado_webrtc.doctor.target import IceUri
 from tornado_webrtc.doctor.turnclient import (
@@ -31,6 +40,7 @@ from tornado_webrtc.stun.address import IPV6, TransportAddress
 __all__ = ["relay"]
 
 FAILURES = (NoAnswerError, RefusedError, UnexpectedError, DecodeError, OSError, UnicodeError)
+HANGS_UP = ConnectionResetError | ConnectionAbortedError
 PATIENCE = 0.4
 """The part of a check's time that an answer may take: enough is left to try elsewhere."""
 
@@ -39,8 +49,22 @@ LEAVE_S = 0.2
 """An allocation that cannot be given up in this time expires by itself."""
 
 UNAUTHENTICATED, FORBIDDEN, WRONG_FAMILY = 401, 403, 440
-NO_ROOM = (486, 508)
+QUOTA_REACHED, NO_CAPACITY = 486, 508
 SOME = 3
+
+
+class _NotTriedError(TornadoWebrtcError):
+    """An ICE server is left alone.
+
+    Attributes:
+        reason: Always the same words for the same thing.
+        hint: What to do about it.
+    """
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
 
 
 async def relay(case: Case) -> AsyncIterator[Finding]:
@@ -48,34 +72,36 @@ async def relay(case: Case) -> AsyncIterator[Finding]:
     if not case.uris:
         yield skipped("turn", "no TURN server is known")
         return
-    wanted = [uri for uri in case.uris if uri.scheme != "stuns"]
     scope = await scope_of(case)
-    found = await asyncio.gather(*(_examine(case, uri, scope) for uri in wanted))
-    for finding in found:
-        if finding is not None:
-            yield finding
-    if held := [uri for uri, each in zip(wanted, found, strict=True) if each is None]:
-        yield _not_tried(held)
+    found = await asyncio.gather(*(_examine(case, uri, scope) for uri in case.uris))
+    left: dict[tuple[str, str], list[IceUri]] = {}
+    turn_is_tried = False
+    for uri, each in zip(case.uris, found, strict=True):
+        if isinstance(each, Finding):
+            turn_is_tried = turn_is_tried or uri.is_turn
+            yield each
+        else:
+            left.setdefault((each.reason, each.hint), []).append(uri)
+    for (reason, hint), uris in left.items():
+        yield _not_tried(uris, reason, hint, turn_is_tried)
 
 
-def _not_tried(held: list[IceUri]) -> Finding:
-    """One finding for all: there can be many."""
-    some = ", ".join(short(uri.place) for uri in held[:SOME])
-    more = f" and {len(held) - SOME} more" if len(held) > SOME else ""
-    return warning(
-        "turn",
-        f"not tried: {some}{more}: an address inside a network, named by a server outside of it",
-        "set [turn] public_ip there; to try it nevertheless: tornado-webrtc doctor turn:HOST:PORT",
-        not_tried=[short(uri.place) for uri in held],
-    )
+def _not_tried(uris: list[IceUri], reason: str, hint: str, turn_is_tried: bool) -> Finding:
+    """One finding for all: there can be many. Without any TURN server tried it is a problem."""
+    some = ", ".join(short(uri.place) for uri in uris[:SOME])
+    more = f" and {len(uris) - SOME} more" if len(uris) > SOME else ""
+    is_problem = not turn_is_tried and any(uri.is_turn for uri in uris)
+    level = problem if is_problem else warning
+    text = f"not tried: {some}{more}: {reason}"
+    return level("turn", text, hint, not_tried=[short(uri.place) for uri in uris])
 
 
-async def _examine(case: Case, uri: IceUri, scope: Scope | None) -> Finding | None:
+async def _examine(case: Case, uri: IceUri, scope: Scope | None) -> Finding | _NotTriedError:
     """Try an ICE server, if it may be; if it does not answer, also by an address inside."""
     try:
         found = await Trial(case, uri, scope=scope).run()
-    except _OutOfScopeError:
-        return None
+    except _NotTriedError as error:
+        return error
     inside = _inside(case, uri)
     if found.level is not Level.PROBLEM or not found.values.get("silent") or not inside:
         return found
@@ -104,10 +130,6 @@ def _inside(case: Case, uri: IceUri) -> str:
     return next((each for each in (*private, loopback) if each != uri.host), "")
 
 
-class _OutOfScopeError(TornadoWebrtcError):
-    """The server that named this one may not name its address."""
-
-
 @dataclass
 class Trial:
     """One ICE server that is tried.
@@ -127,18 +149,34 @@ class Trial:
     _server: TransportAddress = field(init=False)
 
     async def run(self) -> Finding:
-        """Try it."""
+        """Try it.
+
+        Raises:
+            _NotTriedError: It is left alone.
+        """
         try:
+            self._refuse_dtls()
             await self._look_up()
-            if self.uri.scheme == "stun":
+            if not self.uri.is_turn:
                 return await self._stun()
             if not self.case.username:
-                return skipped(self.uri.kind, f"{self.uri.place}: there is no credential for it")
+                return self._no_credential()
             return await self._turn()
         except FAILURES as error:
             return self._failure(error)
         finally:
             await self._leave()
+
+    def _refuse_dtls(self) -> None:
+        if self.uri.is_secure and self.uri.transport == "udp":
+            hint = f"to try TLS: tornado-webrtc doctor turns:{short(self.uri.place)}?transport=tcp"
+            raise _NotTriedError("DTLS, which this command does not speak", hint)
+
+    def _no_credential(self) -> Finding:
+        given = self.case.target is None and not self.case.own
+        hint = "give --user and --password" + ("" if given else "; clients get none for it either")
+        text = f"{short(self.uri.place)} cannot be tried: there is no credential for it"
+        return problem(self.uri.kind, text, hint)
 
     async def _stun(self) -> Finding:
         client = await self._client()
@@ -195,7 +233,7 @@ class Trial:
 
         Raises:
             OSError: There is none.
-            _OutOfScopeError: It must not be tried.
+            _NotTriedError: The server that named this one may not name that address.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -205,13 +243,17 @@ class Trial:
             raise NoAnswerError("the name is not looked up in time") from None
         self._server = TransportAddress(str(found[0][4][0]), self.uri.port)
         if self.scope is not None and not self.scope.allows(self._server.host):
-            raise _OutOfScopeError(self.uri.place)
+            raise _NotTriedError(
+                "an address inside a network, named by a server outside of it",
+                "set [turn] public_ip there; to try it nevertheless: tornado-webrtc doctor"
+                " turn:HOST:PORT",
+            )
 
     async def _wire(self) -> UdpWire | StreamWire:
         server = self._server
         if self.uri.transport == "udp":
             return UdpWire(server)
-        tls = ssl.create_default_context() if self.uri.scheme == "turns" else None
+        tls = ssl.create_default_context() if self.uri.is_secure else None
         return await open_stream(server, tls, self.uri.host)
 
     async def _pass(
@@ -242,10 +284,9 @@ class Trial:
 
     def _failure(self, error: Exception) -> Finding:
         silent = self.step in {"connecting", "asking for the own address"} and not isinstance(
-            error, RefusedError | UnexpectedError | DecodeError | ssl.SSLError
+            error, RefusedError | UnexpectedError | DecodeError | ssl.SSLError | HANGS_UP
         )
-        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        text = f"{short(self.uri.place)}: {self.step} fails: {short(words)}"
+        text = f"{short(self.uri.place)}: {self.step} fails: {words(error)}"
         return problem(
             self.uri.kind, text, self._hint(error, silent), silent=silent, step=self.step
         )
@@ -256,6 +297,9 @@ class Trial:
             return f"nothing listens on {port} there; does the server run, and on that port?"
         if silent:
             return f"open {port} in the firewall; see that the server runs, and listens there"
+        if isinstance(error, HANGS_UP):
+            spoken = "TLS" if self.uri.is_secure else "TURN, without TLS,"
+            return f"it hangs up: does it speak {spoken} on {port}?"
         if isinstance(error, ssl.SSLError):
             return "the certificate has to be one that clients trust, for that name"
         if isinstance(error, RefusedError):
@@ -276,8 +320,12 @@ class Trial:
             return "do both share the secret? is the credential still good, are the clocks right?"
         if code == FORBIDDEN:
             return "a rule of the server forbids it: [turn] deny_peers, or a plugin"
-        if code in NO_ROOM:
-            return "a limit is reached: [turn] max_allocations and the like, or relay_ports"
+        if code == QUOTA_REACHED:
+            return "a limit is reached: [turn] max_allocations and the like; try again later"
+        if code == NO_CAPACITY and not self.case.takes_clients:
+            return "the server is being drained, see above: nothing new is relayed until it is back"
+        if code == NO_CAPACITY:
+            return "is it being drained, or is no port of [turn] relay_ports free? try again later"
         return "the server's log says more"
 
 

@@ -72,6 +72,16 @@ class IceUri:
     transport: str
 
     @property
+    def is_turn(self) -> bool:
+        """Whether it is a TURN server, over whatever transport."""
+        return self.scheme in {"turn", "turns"}
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS (over TCP) or DTLS (over UDP) is underneath."""
+        return self.scheme in {"stuns", "turns"}
+
+    @property
     def kind(self) -> str:
         """What it is, for people."""
         return f"{self.scheme} {self.transport}"

@@ -20,7 +20,16 @@ from tornado.iostream import StreamClosedError, UnsatisfiableReadError
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tornado_webrtc.chain import Chain, read_chain, read_file
-from tornado_webrtc.doctor.case import Case, milliseconds, ok, problem, short, skipped, warning
+from tornado_webrtc.doctor.case import (
+    Case,
+    milliseconds,
+    ok,
+    problem,
+    short,
+    skipped,
+    warning,
+    words,
+)
 from tornado_webrtc.doctor.target import Target
 from tornado_webrtc.errors import CertificateError
 from tornado_webrtc.finding import Finding, Level
@@ -41,6 +50,8 @@ NO_ANSWER = (
     *(UnsatisfiableReadError, UnicodeError),
 )
 """What `fetch` raises when no HTTP answer comes."""
+
+OK = 200
 
 SKEW_S = 2.0
 """A Date header has whole seconds, and the answer was on its way."""
@@ -128,9 +139,11 @@ async def http(case: Case) -> AsyncIterator[Finding]:
     except NO_ANSWER as error:
         yield no_answer(case, case.target, error)
         return
-    if ready.code != 200:  # noqa: PLR2004
+    case.takes_clients = ready.code == OK
+    if not case.takes_clients:
         text = f"takes no new clients at the moment: {short(_status(ready)) or ready.code}"
-        yield warning("http", text, "it is being stopped, or drained: start it again after that")
+        again = "start it again after that" if case.own else "try again later"
+        yield warning("http", text, f"it is being stopped, or drained: {again}")
 
 
 def _status(response: HTTPResponse) -> str:
@@ -142,11 +155,11 @@ def _status(response: HTTPResponse) -> str:
 
 def _nowhere(case: Case) -> Finding:
     if case.config is not None:
-        text = "the configured port is 0, any free one"
+        text = "where the server listens cannot be known: the configured port is 0, any free one"
         hint = "give the URL that the server's log names: tornado-webrtc doctor URL"
-    else:
-        text = "where the server listens is not known without its configuration"
-        hint = "repair the configuration, or give a URL: tornado-webrtc doctor URL"
+        return warning("http", text, hint)
+    text = "where the server listens is not known without its configuration"
+    hint = "repair the configuration, or give a URL: tornado-webrtc doctor URL"
     return skipped("http", text, hint)
 
 
@@ -164,19 +177,13 @@ def no_answer(case: Case, target: Target, error: Exception) -> Finding:
     if isinstance(cause, ssl.SSLError | StreamClosedError | ConnectionResetError):
         text = f"{target.shown} hangs up without an answer in {target.scheme.upper()}"
         return problem("http", text, f"does it speak something else? try {_otherwise(target)}")
-    text = f"{target.shown} does not answer: {_words(cause)}"
+    text = f"{target.shown} does not answer: {words(cause)}"
     return problem("http", text, f"is TCP port {target.port} open in the firewall?")
 
 
 def _otherwise(target: Target) -> str:
     """The URL with the other scheme."""
     return replace(target, scheme="http" if target.scheme == "https" else "https").url
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return short(error) or type(error).__name__
 
 
 def _how_to_start(case: Case) -> str:

@@ -75,6 +75,7 @@ class New:
         user_agent: Shown to people; cut at 192 characters, empty if there was none.
         token: For plugins that authenticate; never forwarded, nor shown in a repr.
         room: For plugins that decide the scope.
+        password: The room's, for plugins that ask for one; as secret as `token`.
     """
 
     id: str
@@ -82,6 +83,7 @@ class New:
     user_agent: str = ""
     token: str | None = field(default=None, repr=False)
     room: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 class _NewPayload(msgspec.Struct, frozen=True):
@@ -90,6 +92,7 @@ class _NewPayload(msgspec.Struct, frozen=True):
     user_agent: str | None = None
     token: str | None = None
     room: str | None = None
+    password: str | None = None
 
 
 class Directed(msgspec.Struct, frozen=True):
@@ -189,6 +192,7 @@ def decode_new(envelope: Envelope) -> New:
         _label(payload.user_agent, MAX_USER_AGENT_LENGTH),
         payload.token,
         payload.room,
+        payload.password,
     )
 
 

@@ -230,7 +230,13 @@ class AllocationRefreshed:
 
 @dataclass(frozen=True, slots=True)
 class AllocationDeleted:
-    """An allocation ended; the reason is ``refreshed to 0``, ``expired`` or ``disconnected``."""
+    """An allocation ended.
+
+    Attributes:
+        allocation: Which one.
+        reason: ``refreshed to 0``, ``expired``, ``disconnected``, or whatever the caller of
+            `TurnServer.delete` said.
+    """
 
     allocation: Allocation
     reason: str

@@ -380,8 +380,10 @@ class TurnServer:
         self.deadlines.set(AllocationEnds(allocation.five_tuple), expires_at)
 
     def delete(self, allocation: Allocation, reason: str) -> list[Action]:
-        """End an allocation with all that hangs on it."""
+        """End an allocation with all that hangs on it; nothing is left to do for one that ended."""
         five_tuple = allocation.five_tuple
+        if self.allocations.get(five_tuple) is not allocation:
+            return []
         self.allocations.pop(five_tuple)
         self.deadlines.cancel(AllocationEnds(five_tuple))
         for ip in allocation.permissions:

@@ -297,7 +297,12 @@ class Hub:
         self.perform(self.signaling.forward(route, self.clock.now()))
 
     def _next_question(self, route: Route, asked: set[str]) -> str | None:
-        """The permit hook that has to be asked about a message next, if any."""
+        """The permit hook that has to be asked about a message next, if any.
+
+        None about one that comes late: it is dropped, whatever anybody says.
+        """
+        if route.late:
+            return None
         questions = ("permit_message", "permit_call") if route.begins_call else ("permit_message",)
         for question in questions:
             if question not in asked and self.hooks.implemented(question):

@@ -165,7 +165,7 @@ class Registration:
         if not self._hub.hooks.implemented("scope_for"):
             return ""
         query = connection.handshake.query
-        request = ScopeRequest(new.id, new.room or query.get("room"), query, identity)
+        request = ScopeRequest(new.id, _room(connection, new), query, identity)
         scope = await self._hub.hooks.lookup("scope_for", request=request)
         return scope if isinstance(scope, str) else ""
 
@@ -181,6 +181,9 @@ class Registration:
             scope=scope,
             remote_ip=connection.handshake.remote_ip,
             identity=identity,
+            room=_room(connection, new),
+            password=new.password,
+            query=connection.handshake.query,
         )
         denied = await self._hub.hooks.permit("permit_join", request=request)
         if denied is not None:
@@ -219,3 +222,8 @@ class Registration:
         if connection is not None:
             reason = "replaced by a newer connection"
             connection.close(CloseCode.REPLACED, reason, left="replaced")
+
+
+def _room(connection: Connection, new: New) -> str | None:
+    """The room that a client asks for; legacy ones can only do so in the URL."""
+    return new.room or connection.handshake.query.get("room")

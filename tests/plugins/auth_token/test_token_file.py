@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,9 +243,24 @@ def test_file_that_is_missing_at_first(tmp_path: Path, expect_log: ExpectLog) ->
     assert file.subject(ALICE) == "alice"
 
 
+def test_quiet_look_leaves_it_to_the_caller(tmp_path: Path, expect_log: ExpectLog) -> None:
+    tokens = TokenFile(tmp_path / "tokens", logging.getLogger("tornado_webrtc.plugins.auth_token"))
+    tokens.refresh(quiet=True)
+    assert tokens.error.endswith("tokens cannot be used: No such file or directory")
+    expect_log("it is no regular file; no token is accepted$")
+    (tmp_path / "tokens").mkdir()
+    tokens.refresh()
+
+
 def test_folder_instead_of_a_file(tmp_path: Path, expect_log: ExpectLog) -> None:
-    expect_log("Is a directory; no token is accepted$")
+    expect_log("it is no regular file; no token is accepted$")
     assert File(tmp_path).subject(ALICE) is None
+
+
+def test_pipe_is_not_waited_for(tmp_path: Path, expect_log: ExpectLog) -> None:
+    expect_log("it is no regular file; no token is accepted$")
+    os.mkfifo(tmp_path / "tokens")
+    assert File(tmp_path / "tokens").subject(ALICE) is None
 
 
 def test_other_encoding(file: File, expect_log: ExpectLog) -> None:

@@ -17,7 +17,7 @@ from tests.plugins.turn.site import (
 from tests.wire import until
 from tornado_webrtc import hookimpl
 from tornado_webrtc.hooks import SocketAddress, TurnAllocation, TurnTraffic
-from tornado_webrtc.stun.address import FiveTuple
+from tornado_webrtc.stun.address import FiveTuple, TransportAddress
 from tornado_webrtc.stun.attribute import EVEN_PORT, LIFETIME
 from tornado_webrtc.stun.message import Method
 from tornado_webrtc.turn.settings import TurnSettings
@@ -153,6 +153,65 @@ async def test_stop_ends_every_allocation_and_tells(start_turn: StartTurn) -> No
     users = ("alice", "bob", "carol")
     assert sorted(sleepy.ended) == [(user, "server stopped") for user in users]
     assert counters()["allocations"] == 0
+
+
+class Strict:
+    """A plugin that ends allocations on the spot, whatever it is being told."""
+
+    def __init__(self, hook: str) -> None:
+        self.site: TurnSite | None = None
+        self._hook = hook
+
+    @hookimpl
+    def permission_created(self) -> None:
+        self._end("permission_created")
+
+    @hookimpl
+    def channel_bound(self) -> None:
+        self._end("channel_bound")
+
+    @hookimpl
+    def allocation_deleted(self) -> None:
+        self._end("allocation_deleted")
+
+    def _end(self, hook: str) -> None:
+        if hook != self._hook or self.site is None:
+            return
+        allocations = self.site.server.collections["allocations"]
+        assert allocations.end is not None
+        for entry in allocations.entries():
+            allocations.end(str(entry["id"]), "not that one")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("hook", ["permission_created", "channel_bound"])
+async def test_plugin_ends_an_allocation_while_it_is_told_of_it(
+    start_turn: StartTurn, hook: str, transport: str
+) -> None:
+    recorder, strict = Recorder(), Strict(hook)
+    strict.site = site = await start_turn(recorder, strict, allow_peers=LOOPBACK)
+    client = await site.client(transport)
+    await client.allocate()
+    if hook == "permission_created":
+        peers = [TransportAddress(f"127.0.0.{n}", 9) for n in (2, 3)]
+        assert await client.permit(*peers) == 0
+    else:
+        assert await client.bind(TransportAddress("127.0.0.2", 9)) == 0
+    assert recorder.events[-1][3] == "not that one"
+    assert recorder.names.count("deleted") == 1
+    assert await client.refresh(600) == 437
+    assert await client.try_to_allocate() == 0
+
+
+async def test_plugin_ends_all_when_one_ends(start_turn: StartTurn) -> None:
+    recorder, strict = Recorder(), Strict("allocation_deleted")
+    strict.site = site = await start_turn(recorder, strict)
+    for name in ("alice", "bob", "carol"):
+        await (await site.client("udp", name)).allocate()
+    site.driver.stop()
+    assert sorted(event[1].user for event in recorder.events[3:]) == ["alice", "bob", "carol"]
+    assert len(site.driver.turn.quotas) == 0
+    assert site.plugin.counters()["allocations"] == 0
 
 
 async def test_stopped_driver_takes_nothing_in(start_turn: StartTurn) -> None:
