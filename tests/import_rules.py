@@ -49,6 +49,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "hooks": (
         *("", "collection", "config", "credential", "isolation", "request", "signaling", "errors"),
     ),
+    "figure": (),
     "hookspecs": ("", "config", "credential", "hooks", "request", "signaling", "errors"),
     # The parts.
     "ban": ("errors",),
@@ -66,7 +67,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "discovery": (*_BASIS, "implementation", "plugins"),
     "pluginmanager": (*_BASIS, "implementation", "isolation", "discovery", "plugins"),
     "reload": (*_BASIS, "implementation", "pluginmanager", "regularfile"),
-    "server": (*_BASIS, *_PARTS, "doubt", "loglevel", "regularfile", "reload"),
+    "server": (*_BASIS, *_PARTS, "doubt", "figure", "loglevel", "regularfile", "reload"),
     # Around the server: what the command line needs.
     "redaction": (),
     "logwriter": (),
@@ -105,7 +106,8 @@ TABLE: dict[str, tuple[str, ...]] = {
 # What it may import for annotations only, under `if TYPE_CHECKING:`.
 _ANNOTATIONS = (*_BASIS, *_PARTS, "server")
 ANNOTATIONS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    ("request", "collection", "hooks", "hookspecs", "server", "cli", *_PARTS, PLUGIN), _ANNOTATIONS
+    (*("request", "collection", "figure", "hooks", "hookspecs", "server", "cli"), *_PARTS, PLUGIN),
+    _ANNOTATIONS,
 )
 
 # The world outside: groups without I/O, clock and randomness, and the exceptions of one more.

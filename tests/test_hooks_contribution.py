@@ -70,6 +70,8 @@ CONTRIBUTIONS = [
     ("http_handlers", [(r"/x", RequestHandler), [r"/y/(.*)", RequestHandler, {"a": 1}]]),
     ("stream_protocols", (PROTOCOL,)),
     ("message_types", types.MappingProxyType({"x": print})),
+    ("counters", {"made": 7}),
+    ("gauges", {"full": 0.5, "waiting": 3}),
     ("cli_commands", [COMMAND]),
 ]
 
@@ -92,6 +94,10 @@ def test_right_contributions(server: HookServer, hook: str, contribution: object
         ("http_handlers", [(r"/x", print)]),
         ("http_handlers", [(r"/x", RequestHandler, {}, "name")]),
         ("stream_protocols", [print]),
+        ("counters", {"made": 0.5}),
+        ("gauges", {"full": "half"}),
+        ("gauges", {"full": float("nan")}),
+        ("gauges", {5: 5}),
         ("cli_commands", [5]),
     ],
 )

@@ -89,6 +89,7 @@ def test_lines_are_written_in_order() -> None:
     assert made.destination.lines == lines
     assert made.destination.closed_after == 1000
     assert made.told == []
+    assert made.writer.dropped == 0
 
 
 def test_lines_that_cannot_be_written_are_told_of_once_a_minute() -> None:
@@ -104,6 +105,7 @@ def test_lines_that_cannot_be_written_are_told_of_once_a_minute() -> None:
         made.writer.put("x")
         made.wait_until(lambda: len(made.told) == 2)
         assert "5 lines were not written: [Errno 28]" in made.told[1]
+        assert made.writer.dropped == 6
     assert len(made.told) == 2
 
 
@@ -116,6 +118,7 @@ def test_end_tells_of_the_rest() -> None:
         " 1 line was not written",
         " 2 lines were not written",
     ]
+    assert made.writer.dropped == 3
 
 
 def test_log_itself_tells_of_the_gap_once_it_is_well_again() -> None:

@@ -194,6 +194,20 @@ def test_quoted_values_are_taken_out_whole(text: str) -> None:
     assert shown in {f"x {{'password': '{REDACTED}'}} y", f"x {{'password': \"{REDACTED}\"}} y"}
 
 
+def test_password_of_a_room_in_a_message() -> None:
+    """As text, in JSON within JSON, in reprs: what logs of broken code might hold."""
+    data = {"id": "1", "room": "blue", "password": "open sesame, \\ please", "token": "abc def"}
+    message = json.dumps({"type": "new", "data": data})
+    url = "GET /ws?room=blue&password=open%20sesame"
+    for text in (message, json.dumps(message), repr(message), str(data), repr(str(data)), url):
+        shown = redact(f"bad message {text} from 192.0.2.1")
+        assert "sesame" not in shown
+        assert "please" not in shown
+        assert "def" not in shown
+        assert "blue" in shown
+        assert shown.endswith("from 192.0.2.1")
+
+
 def test_turn_credentials_are_known_by_their_form() -> None:
     credential = mint("secret", "alice", 60, 1767225600)
     shown = redact(f"minted {credential.username} {credential.password} for alice")

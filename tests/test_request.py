@@ -2,7 +2,7 @@
 
 import pytest
 
-from tornado_webrtc.hooks import AuthRequest, Denied, Identity, PluginContext
+from tornado_webrtc.hooks import AuthRequest, Denied, Identity, JoinRequest, PluginContext
 from tornado_webrtc.isolation import plugin_logger
 
 SECRET = "correct-horse-battery"
@@ -42,6 +42,22 @@ def test_secrets_are_not_shown() -> None:
     )
     assert SECRET not in repr(request)
     assert "192.0.2.1" in repr(request)
+
+
+def test_password_of_a_room_is_not_shown() -> None:
+    request = JoinRequest(
+        peer_id="1",
+        name="",
+        user_agent="",
+        scope="blue",
+        remote_ip="192.0.2.1",
+        identity=None,
+        room="blue",
+        password=SECRET,
+        query={"password": SECRET},
+    )
+    assert SECRET not in repr(request)
+    assert "room='blue'" in repr(request)
 
 
 def test_denial_has_a_code() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -396,6 +397,13 @@ def _is_counter_table(result: Any) -> bool:
     )
 
 
+def _is_gauge_table(result: Any) -> bool:
+    return isinstance(result, Mapping) and all(
+        isinstance(name, str) and isinstance(number, int | float) and math.isfinite(number)
+        for name, number in result.items()
+    )
+
+
 def _is_collection_table(result: Any) -> bool:
     return isinstance(result, Mapping) and all(
         isinstance(name, str) and not collection_fault(name) and isinstance(each, Collection)
@@ -436,6 +444,7 @@ _CONTRIBUTIONS: dict[str, _Expected] = {
     "message_types": ("a dictionary from type to function", _is_handler_table),
     "collections": ("a dictionary from a free lower case name to Collection", _is_collection_table),
     "counters": ("a dictionary from name to number", _is_counter_table),
+    "gauges": ("a dictionary from name to finite number", _is_gauge_table),
     "cli_commands": (
         "a list of click commands",
         _list_of(lambda each: isinstance(getattr(each, "name", None), str)),

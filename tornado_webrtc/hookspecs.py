@@ -28,7 +28,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "life cycle": ("check", "start", "stop"),
     "register": (
         *("http_handlers", "stream_protocols", "message_types", "collections"),
-        *("counters", "cli_commands"),
+        *("counters", "gauges", "cli_commands"),
     ),
     "lookup": ("authenticate", "scope_for", "ice_servers", "turn_credential"),
     "permit": (
@@ -58,9 +58,8 @@ def check() -> Any:
     does not start. Raise only if nobody can tell at the moment.
 
     Returns:
-        A list of sentences about what is wrong or doubtful, without secrets. One that
-        begins with a key, as in ``NAME.key: ...``, is listed with its line. None if
-        there is nothing to say.
+        A list of sentences about what is wrong or doubtful, without secrets. One that begins with
+        a key, as in ``NAME.key: ...``, is listed with its line. None if there is nothing to say.
     """
 
 
@@ -111,9 +110,8 @@ def http_handlers(server: Server) -> Sequence[Any]:
 def stream_protocols(server: Server) -> Sequence[StreamProtocol]:
     """Share the server's ports with another protocol.
 
-    Called once, after every plugin's `start`, synchronously. The protocols of
-    all plugins are added after HTTP; the first that claims a connection's first
-    bytes gets it.
+    Called once, after every plugin's `start`, synchronously. The protocols of all plugins are
+    added after HTTP; the first that claims a connection's first bytes gets it.
 
     Args:
         server: The server that is being built.
@@ -128,10 +126,9 @@ def stream_protocols(server: Server) -> Sequence[StreamProtocol]:
 def message_types(server: Server) -> Mapping[str, hooks.MessageHandler]:
     """Handle signaling messages of the plugin's own types.
 
-    Called once, after every plugin's `start`, synchronously. The server's own
-    types cannot be taken; a type that two plugins want is refused to the second.
-    The handler of a type is awaited before the sender's next message is read,
-    has 5 s, and may answer through the message.
+    Called once, after every plugin's `start`, synchronously. The server's own types cannot be
+    taken; a type that two plugins want is refused to the second. The handler of a type is awaited
+    before the sender's next message is read, has 5 s, and may answer through the message.
 
     Args:
         server: The server that is being built.
@@ -146,10 +143,9 @@ def message_types(server: Server) -> Mapping[str, hooks.MessageHandler]:
 def collections(server: Server) -> Mapping[str, hooks.Collection]:
     """Show the operator what the plugin keeps for a while: allocations, games, recordings.
 
-    Called once, after every plugin's `start`, synchronously. The collections of
-    all plugins are added to the core's ``peers`` and ``sessions``; a name that is
-    taken is refused to the second. While the server drains, it waits for those
-    that say ``holds_drain``.
+    Called once, after every plugin's `start`, synchronously. The collections of all plugins are
+    added to the core's ``peers`` and ``sessions``; a name that is taken is refused to the second.
+    While the server drains, it waits for those that say ``holds_drain``.
 
     Args:
         server: The server that is being built.
@@ -161,9 +157,17 @@ def collections(server: Server) -> Mapping[str, hooks.Collection]:
 
 @hookspec
 def counters() -> Mapping[str, int]:
-    """Say how often what happened since the start, by name.
+    """Say how often what happened since the start, by name; the names are a fixed few.
 
     Called whenever somebody looks (``tornado-webrtc status``), synchronously: be quick.
+    """
+
+
+@hookspec
+def gauges() -> Mapping[str, float]:
+    """Say how much there is of something at the moment, by name; otherwise as `counters`.
+
+    Called whenever somebody looks, synchronously.
     """
 
 
@@ -171,9 +175,8 @@ def counters() -> Mapping[str, int]:
 def cli_commands() -> Sequence[click.Command]:
     """Add commands to ``tornado-webrtc``.
 
-    Called once when the command line is read, synchronously and without
-    `start`: no server runs then. The commands of all plugins are added; the
-    server's own names cannot be taken.
+    Called once when the command line is read, synchronously and without `start`: no server runs
+    then. The commands of all plugins are added; the server's own names cannot be taken.
 
     Returns:
         Click commands. None adds nothing.
@@ -184,11 +187,10 @@ def cli_commands() -> Sequence[click.Command]:
 def authenticate(request: hooks.AuthRequest) -> hooks.Identity | hooks.Refused | None:
     """Say who somebody is.
 
-    Called with kind ``upgrade`` when a WebSocket opens. If that finds an
-    identity, the connection keeps it; if it finds none, the hook is called again
-    with kind ``new`` and the peer id when the peer registers, because the token
-    may come only then. Called with kind ``rest`` for HTTP requests that need an
-    identity. A refusal at any time ends the connection or request.
+    Called with kind ``upgrade`` when a WebSocket opens. If that finds an identity, the connection
+    keeps it; if it finds none, the hook is called again with kind ``new`` and the peer id when
+    the peer registers, because the token may come only then. Called with kind ``rest`` for HTTP
+    requests that need an identity. A refusal at any time ends the connection or request.
 
     First result wins: `Identity` or `Refused`; None leaves it to the next
     plugin. A plugin that fails lets nobody in, whatever the others say. Without
@@ -253,9 +255,8 @@ def turn_credential(request: hooks.CredentialRequest) -> hooks.TurnCredential | 
 def permit_join(request: hooks.JoinRequest) -> hooks.Denied | bool | None:
     """Object to a peer that wants to register.
 
-    Called when a peer registers, after `authenticate` and `scope_for`, before
-    anybody sees it. All plugins are asked until one denies; without objection
-    the peer joins.
+    Called when a peer registers, after `authenticate` and `scope_for`, before anybody sees it.
+    All plugins are asked until one denies; without objection the peer joins.
 
     Args:
         request: The peer as it would be registered.
@@ -271,7 +272,8 @@ def permit_message(message: hooks.Message) -> hooks.Denied | bool | None:
 
     Called for every ``offer``, ``answer`` and ``candidate`` and for messages of
     plugins' own types, before anything is done with them; never for ``new``,
-    ``bye``, ``leave`` and ``keepalive``. This is the most frequent hook: be quick.
+    ``bye``, ``leave`` and ``keepalive``, nor for what comes after its call has ended
+    and is dropped. This is the most frequent hook: be quick.
     All plugins are asked until one denies; without objection the message goes on.
 
     Args:
@@ -286,10 +288,9 @@ def permit_message(message: hooks.Message) -> hooks.Denied | bool | None:
 def permit_call(request: hooks.CallRequest) -> hooks.Denied | bool | None:
     """Object to a call.
 
-    Called for the offer that begins a session, after `permit_message`, before
-    the callee learns of it. All plugins are asked until one denies; without
-    objection the offer is forwarded. The caller of a denied call gets ``error``
-    and ``bye``.
+    Called for the offer that begins a session, after `permit_message`, before the callee learns
+    of it. All plugins are asked until one denies; without objection the offer is forwarded. The
+    caller of a denied call gets ``error`` and ``bye``.
 
     Args:
         request: Caller, callee and session id.
@@ -335,8 +336,7 @@ def permit_relay(request: hooks.RelayRequest) -> hooks.Denied | bool | None:
 def peer_joined(peer: Peer) -> Any:
     """Learn that a peer has registered.
 
-    Called when a peer has registered, not when it registers again to change its
-    name.
+    Called when a peer has registered, not when it registers again to change its name.
 
     Args:
         peer: The peer.

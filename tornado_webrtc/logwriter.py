@@ -37,6 +37,9 @@ class Writer:
         max_waiting_bytes: More than that does not wait.
         tell: Tells a person, in a sentence.
         clock: Monotonic seconds.
+
+    Attributes:
+        dropped: How many lines were not written, since the start.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Writer:
         self._waiting_bytes = 0
         self._missing = 0
         self._untold = 0
+        self.dropped = 0
         self._reason = ""
         self._told_at: float | None = None
         self._closing = False
@@ -84,6 +88,7 @@ class Writer:
         with self._changed:
             self._missing += 1
             self._untold += 1
+            self.dropped += 1
             self._reason = reason
         self._report()
 
@@ -102,6 +107,7 @@ class Writer:
             left = len(self._lines)
             self._lines.clear()
             self._untold += left
+            self.dropped += left
             if left:
                 self._reason = "they still waited at the end"
         self._report(at_once=True)

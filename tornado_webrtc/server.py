@@ -30,6 +30,7 @@ from tornado_webrtc.collection import CORE_COLLECTIONS, core_collections
 from tornado_webrtc.config import Config, Draft, Turn
 from tornado_webrtc.doubt import Doubts, certificate_doubts
 from tornado_webrtc.errors import ConfigError, PluginError, Problem, StateError
+from tornado_webrtc.figure import Figures
 from tornado_webrtc.hooks import Hooks
 from tornado_webrtc.listener import Listener, SocketAddress, StreamProtocol, http_protocol
 from tornado_webrtc.loglevel import set_log_level
@@ -124,6 +125,7 @@ class Server:
         bans: Who may not use it. Plugins look at it, and ban with `ban`.
         collections: What lives for a while in it, by name: ``peers``, ``sessions`` and,
             once started, what plugins add.
+        figures: What it and its plugins count and measure.
     """
 
     def __init__(
@@ -149,6 +151,7 @@ class Server:
         self.addresses: list[SocketAddress] = []
         self.redirect_addresses: list[SocketAddress] = []
         self.collections = core_collections(self.hub)
+        self.figures = Figures(self)
         self._http: HTTPServer | None = None
         self._redirect: HTTPServer | None = None
         self._application: CoreApplication | None = None
@@ -397,9 +400,11 @@ class Server:
             try:
                 comparison, secrets = await self._read_again()
             except ConfigError as error:
+                self.figures.events["reload.refused"] += 1
                 log.error("the configuration is not taken over, all stays as it is:\n%s", error)
                 raise
             self._ban_file.retry()
+            self.figures.events["reload.applied"] += 1
             return self._take_over(comparison, secrets)
 
     def _take_over(self, comparison: Comparison, secrets: tuple[str, ...]) -> ReloadReport:

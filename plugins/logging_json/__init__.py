@@ -113,6 +113,11 @@ class Plugin:
             return []
         return [f"{self._name}.file: {each}" for each in _obstacles(self._file, self._settings)]
 
+    @hookimpl
+    def counters(self) -> dict[str, int]:
+        """How many lines were not written."""
+        return {} if self._collector is None else {"lines-dropped": self._collector.dropped}
+
     # --- signaling ----------------------------------------------------------
 
     @hookimpl
@@ -261,6 +266,11 @@ class Collector(logging.Handler):
         self._writer = writer
         self.put = writer.put
         self.skip(skipped)
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were not written."""
+        return self._writer.dropped
 
     def skip(self, loggers: tuple[str, ...]) -> None:
         """Leave out the records of some loggers and of those below them."""

@@ -15,7 +15,8 @@ and the core's listener. It has no section of its own: `[turn]` is the core's.
     machine.py          what this machine knows of its addresses
 
 For metrics: the hook `counters` says how often what happened, drops by their
-reasons; per allocation, hooks are told the traffic (`TurnTraffic`).
+reasons; `gauges` says how many relay ports are taken; per allocation, hooks are
+told the traffic (`TurnTraffic`).
 """
 
 from __future__ import annotations
@@ -187,6 +188,11 @@ class Plugin:
     def counters(self) -> dict[str, int]:
         """How often what happened, by name; see `Driver.counters`. Empty until it is started."""
         return {} if self._driver is None else self._driver.counters()
+
+    @hookimpl
+    def gauges(self) -> dict[str, int]:
+        """Relay ports, see `Driver.gauges`. Empty until it is started."""
+        return {} if self._driver is None else self._driver.gauges()
 
     async def _find_choice(self) -> Choice:
         if self._choice is None:

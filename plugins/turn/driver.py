@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import operator
 from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -163,17 +162,21 @@ class Driver:
         return self.table.counters(self._slots[allocation.id])
 
     def counters(self) -> dict[str, int]:
-        """How often what happened since the start; `allocations` is how many there are now.
+        """How often what happened since the start, allocations that ended included.
 
         Beside the protocol's own names (`error-401`, `dropped-no-permission`) there are
         those of the data plane, all allocations together, as `relay-bytes-to-peer`
         or `relay-dropped-quota`.
         """
-        relayed = self._ended
-        for slot in self._slots.values():
-            relayed = _sum(relayed, self.table.counters(slot))
+        relayed = _sum(self._ended, *map(self.table.counters, self._slots.values()))
         named = {f"relay-{key.replace('_', '-')}": n for key, n in relayed._asdict().items()}
-        return {**self.turn.counters, **named, "allocations": len(self.turn.allocations)}
+        return {**self.turn.counters, **named}
+
+    def gauges(self) -> dict[str, int]:
+        """Relay ports that there are and that are taken; each address family has its own."""
+        reservations = self.turn.reservations.values()
+        relays = [each.relay for each in (*self.turn.allocations, *reservations)]
+        return self._ports.gauges(_socket(relay).family for relay in relays)
 
     # --- what comes in ------------------------------------------------------
 
@@ -454,8 +457,8 @@ def _shown(allocation: Allocation) -> TurnAllocation:
     )
 
 
-def _sum(one: Counters, other: Counters) -> Counters:
-    return Counters(*map(operator.add, one, other))
+def _sum(*counters: Counters) -> Counters:
+    return Counters(*map(sum, zip(*counters, strict=True)))
 
 
 def _traffic(counters: Counters) -> TurnTraffic:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import resource
 import secrets
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 
 from tornado_webrtc.config import PortRange
 from tornado_webrtc.errors import ListenError
@@ -77,6 +78,20 @@ class RelayPorts:
     def freed(self) -> None:
         """A relay was closed: there may be a port again."""
         self._full_until.clear()
+
+    def gauges(self, taken: Iterable[int]) -> dict[str, int]:
+        """How many ports there are, and how many are taken, of each address family in use.
+
+        Args:
+            taken: The family of every relay that is open.
+        """
+        size, used = self._ports.last + 1 - self._ports.first, Counter(taken)
+        found = {}
+        for family, version in VERSION_OF_FAMILY.items():
+            if self._choice.of_version(version):
+                found[f"relay-ports-ipv{version}"] = size
+                found[f"relay-ports-ipv{version}-used"] = used[family]
+        return found
 
     def _open(self, wanted: OpenRelay) -> list[RelaySocket] | None:
         """Open it; None if there is no port, nothing if there is another trouble."""

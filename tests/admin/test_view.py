@@ -17,7 +17,7 @@ from tornado_webrtc.server import Server
 
 
 class Rooms:
-    """A plugin with a collection and counters."""
+    """A plugin with a collection, counters and gauges."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.broken = broken
@@ -36,6 +36,10 @@ class Rooms:
         if self.broken:
             raise RuntimeError("broken on purpose")
         return {"made": 9}
+
+    @hookimpl
+    def gauges(self) -> dict[str, float]:
+        return {"full": 0.5}
 
 
 async def test_status(operate: Operate) -> None:
@@ -62,9 +66,10 @@ async def test_status(operate: Operate) -> None:
         "bans": 0,
     }
     assert seen["bans_stored"] is True
-    assert list(seen["counters"]) == ["signaling", "listener", "turn", "rooms"]
+    assert list(seen["counters"]) == ["signaling", "listener", "server", "turn", "rooms"]
     assert seen["counters"]["signaling"]["message.new"] == 1
-    assert seen["counters"]["listener"]["open"] == 1
+    assert seen["gauges"]["listener"] == {"open": 1}
+    assert seen["gauges"]["rooms"] == {"full": 0.5}
     assert seen["counters"]["rooms"] == {"made": 9}
     assert SECRET not in json.dumps(seen)
 
@@ -77,7 +82,7 @@ async def test_a_plugin_that_raises_hides_nothing_else(
     operated = await operate(plugins=[Rooms(broken=True)])
     seen = status(operated.server, 1)
     assert seen["collections"]["rooms"] is None
-    assert list(seen["counters"]) == ["signaling", "listener"]
+    assert list(seen["counters"]) == ["signaling", "listener", "server"]
 
 
 async def test_uptime_is_the_clock_s(operate: Operate) -> None:
@@ -99,7 +104,7 @@ async def test_plugins_and_their_versions(operate: Operate) -> None:
         "id": "rooms",
         "version": "",
         "origin": "a test",
-        "hooks": ["collections", "counters"],
+        "hooks": ["collections", "counters", "gauges"],
     }
     assert plugins.get("rooms") == rooms
     assert plugins.get("nobody") is None

@@ -84,6 +84,17 @@ def test_overview_says(change: dict[str, Any], line: str) -> None:
     assert line in overview({**STATUS, **change}).split("\n")
 
 
+def test_gauges_stand_beside_the_counters_of_their_part() -> None:
+    gauges = {"signaling": {"peers": 12}, "listener": {"open": 7}, "rooms": {"full": 0.5}}
+    lines = overview({**STATUS, "gauges": gauges}).split("\n")
+    assert lines[-4:] == [
+        "signaling      connections 120, message.new 118",
+        "listener       open 7",
+        "turn           error-401 42, relay-bytes-to-peer 1.2 GB",
+        "rooms          full 0.5",
+    ]
+
+
 def test_allocations_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     found = {

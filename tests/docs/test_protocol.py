@@ -73,7 +73,7 @@ def test_fields_of_new() -> None:
 
 def test_error_codes() -> None:
     table = chapter(SIGNALING, "What a client receives").partition("| code |")[2]
-    made = codes_of("SignalingError") | codes_of("Denied", below="tornado_webrtc")
+    made = codes_of("SignalingError") | codes_of("Denied")
     assert made >= {"bad-message", "server-draining", "banned", "plugin-failed"}
     assert named(first_cells(table)) == made | {Denied("no").code}
 

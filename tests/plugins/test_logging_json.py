@@ -369,8 +369,11 @@ async def test_record_that_cannot_be_a_line_is_counted(
         raise RuntimeError("whatever")
 
     async with Site(file=str(tmp_path / "log")) as site:
+        assert site.hooks.collect("counters") == [("logging_json", {"lines-dropped": 0})]
         monkeypatch.setattr(site.plugin._format, "record", fail)
         OTHER.warning("unheard of")
+        assert site.hooks.collect("counters") == [("logging_json", {"lines-dropped": 1})]
+    assert site.hooks.collect("counters") == [("logging_json", {})]
     assert site.path.read_text() == ""
     assert "a record of tornado_webrtc.somebody has no line: RuntimeError" in capfd.readouterr().err
 

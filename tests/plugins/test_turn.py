@@ -419,8 +419,9 @@ async def test_doubtful_address_is_a_warning(start_turn: StartTurn, expect_log: 
 
 
 async def test_counters_of_protocol_and_data(start_turn: StartTurn) -> None:
-    """What has ended still counts; `allocations` is how many there are."""
-    site = await start_turn(allow_peers=LOOPBACK)
+    """What has ended still counts; the ports are those that are taken at the moment."""
+    site = await start_turn(allow_peers=LOOPBACK, relay_ports=PortRange(50000, 59999))
+    assert site.plugin.gauges() == {"relay-ports-ipv4": 10000, "relay-ports-ipv4-used": 0}
     peer = site.peer()
     for name in ("alice", "bob"):
         client = await site.udp(name)
@@ -433,8 +434,8 @@ async def test_counters_of_protocol_and_data(start_turn: StartTurn) -> None:
         if name == "alice":
             assert await client.refresh(0) == 0
     counters = site.plugin.counters()
+    assert site.plugin.gauges() == {"relay-ports-ipv4": 10000, "relay-ports-ipv4-used": 1}
     expected = {
-        "allocations": 1,
         "error-401": 2,
         "error-403": 2,
         "relay-packets-to-peer": 2,

@@ -224,7 +224,8 @@ def test_new_as_legacy_clients_send_it() -> None:
 
 
 def test_new_with_what_plugins_read() -> None:
-    assert new(b'{"id":"a","token":"t","room":"r","protocol":2}') == New("a", token="t", room="r")
+    data = b'{"id":"a","token":"t","room":"r","password":"p","protocol":2}'
+    assert new(data) == New("a", token="t", room="r", password="p")
 
 
 @pytest.mark.parametrize("data", [b'{"id":"1"}', b'{"id":"1","name":null,"user_agent":null}'])
@@ -273,8 +274,11 @@ def test_control_characters_in_a_label_are_blanks() -> None:
     assert new(b'{"id":"1","name":"a\\u0000\\n\\u001b[2Jb"}').name == "a   [2Jb"
 
 
-def test_token_does_not_show() -> None:
-    assert "s3cret" not in repr(new(b'{"id":"1","token":"s3cret"}'))
+@pytest.mark.parametrize("field", [b"token", b"password"])
+def test_secrets_do_not_show(field: bytes) -> None:
+    decoded = new(b'{"id":"1","%b":"s3cret"}' % field)
+    assert getattr(decoded, field.decode()) == "s3cret"
+    assert "s3cret" not in repr(decoded)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +293,7 @@ def test_token_does_not_show() -> None:
         b'{"id":"1","name":7}',
         b'{"id":"1","user_agent":{}}',
         b'{"id":"1","token":[]}',
+        b'{"id":"1","password":7}',
         b'{"id":"1","room":1}',
     ],
 )

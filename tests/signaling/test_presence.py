@@ -131,6 +131,7 @@ def test_scopes_do_not_see_each_other() -> None:
     assert presence.find("elsewhere", "1") is None
     assert list(presence.roster("room")) == [there]
     assert list(presence) == ["", "room"]
+    assert len(presence) == 2
 
 
 def test_an_empty_scope_is_not_kept() -> None:
@@ -145,6 +146,7 @@ def test_an_empty_scope_is_not_kept() -> None:
     assert presence.find("room", "1") is None
     assert list(presence.roster("room")) == []
     assert list(presence) == []
+    assert len(presence) == 0
 
 
 def test_a_changed_name_is_shown() -> None:

@@ -191,6 +191,25 @@ async def test_call_that_ends_while_a_plugin_thinks_begins_anew_only_with_permis
         assert gate.asked == ["offer", "call 1-2"]
 
 
+async def test_nobody_is_asked_about_what_comes_late(serve: Serve) -> None:
+    gate = Gate()
+    gate.open.set()
+    server = await serve(plugins=[gate])
+    async with signed_in(server.port, "1", "2") as (ann, ben):
+        session_id = await call(ann, ben)
+        await ben.send("bye", {"session_id": session_id})
+        await ann.read_type("bye")
+        await ben.settled()
+        gate.asked.clear()
+        await ann.send("candidate", {"to": "2", "session_id": session_id})
+        assert await ann.settled() == []
+        assert await ben.settled() == []
+        assert gate.asked == []
+        await ann.send("candidate", {"to": "2", "session_id": "another"})
+        await ben.read_type("candidate")
+        assert gate.asked == ["candidate"]
+
+
 async def test_peer_that_goes_while_a_plugin_thinks(serve: Serve) -> None:
     gate = Gate()
     server = await serve(plugins=[gate])

@@ -1,9 +1,12 @@
 """Signing in over real sockets: `new`, the list of peers, ids that two clients want."""
 
 import asyncio
+from typing import Any
 
 from tests.web.conftest import Serve
 from tests.wire import WireClient, error, signed_in, until
+from tornado_webrtc import hookimpl
+from tornado_webrtc.hooks import JoinRequest, ScopeRequest
 
 
 async def test_new_announces_to_everyone_concerned(serve: Serve) -> None:
@@ -128,3 +131,51 @@ async def test_newcomer_that_goes_as_the_holder_does_is_not_signed_in(serve: Ser
         await until(lambda: len(server.hub) == 0)
         await asyncio.gather(*filter(None, [newcomer._worker]), return_exceptions=True)
         assert list(server.hub.peers()) == []
+
+
+class Doorman:
+    """Notes what is known of those who want in."""
+
+    def __init__(self) -> None:
+        self.scopes: list[ScopeRequest] = []
+        self.joins: list[JoinRequest] = []
+
+    @hookimpl
+    def scope_for(self, request: ScopeRequest) -> str:
+        self.scopes.append(request)
+        return f"scope of {request.room}"
+
+    @hookimpl
+    def permit_join(self, request: JoinRequest) -> None:
+        self.joins.append(request)
+
+
+async def test_plugins_learn_of_room_and_password(serve: Serve) -> None:
+    doorman = Doorman()
+    server = await serve(plugins=[doorman])
+    path = "/ws?room=blue&password=x&more=1"
+    fields: list[dict[str, Any]] = [
+        {},
+        {"room": "red", "password": "sesame"},
+        {"room": "", "password": None},
+    ]
+    for number, given in enumerate(fields):
+        async with await WireClient.connect(server.port, path=path) as client:
+            peers = await client.register(str(number), **given)
+            assert [set(peer) for peer in peers] == [{"id", "name", "user_agent"}]
+            await client.drop()
+            await until(lambda: not list(server.hub.peers()))
+    assert [each.room for each in doorman.scopes] == ["blue", "red", "blue"]
+    assert [each.room for each in doorman.joins] == ["blue", "red", "blue"]
+    assert [each.scope for each in doorman.joins] == [f"scope of {r.room}" for r in doorman.scopes]
+    assert [each.password for each in doorman.joins] == [None, "sesame", None]
+    assert {each.query["more"] for each in doorman.joins} == {"1"}
+
+
+async def test_plugins_learn_of_no_room(serve: Serve) -> None:
+    doorman = Doorman()
+    server = await serve(plugins=[doorman])
+    async with await WireClient.connect(server.port) as client:
+        await client.register("1")
+    (join,) = doorman.joins
+    assert (join.room, join.password, join.query) == (None, None, {})

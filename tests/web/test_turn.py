@@ -292,7 +292,11 @@ async def test_plugin_says_who_may_have_a_credential(
         return
     assert_error(answer, status, code)
     if status == 401:
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        refused = headers == bearer("wrong")
+        challenge = 'Bearer error="invalid_token"' if refused else "Bearer"
+        assert answer.headers["WWW-Authenticate"] == challenge
+        reason = "never heard of it" if refused else "A valid token is needed."
+        assert answer.json["error"]["reason"] == reason
 
 
 async def test_plugin_is_told_who_asks(serve: Serve) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,8 @@ def status(server: Server, uptime_s: float) -> Shown:
         "plugins_left_out": dict(server.plugins.left_out),
         "collections": _counts(server),
         "bans_stored": server.bans.stored,
-        "counters": _counters(server),
+        "counters": server.figures.counters(),
+        "gauges": server.figures.gauges(),
     }
 
 
@@ -133,13 +133,3 @@ def _certificate(server: Server) -> Shown | None:
         "not_after": ends.isoformat(),
         "days_left": math.floor(left_s / DAY_S),
     }
-
-
-def _counters(server: Server) -> dict[str, dict[str, int]]:
-    """How often what happened since the start: of the core's parts, then of plugins."""
-    core = {
-        "signaling": dict(server.hub.counters),
-        "listener": {**asdict(server.listener.counters), "open": server.listener.open_connections},
-    }
-    plugins = server.hooks.collect("counters", on_failure=lambda _error: None)
-    return core | {name: dict(counters) for name, counters in plugins if name not in core}

@@ -43,12 +43,12 @@ def overview(status: Entry) -> str:
     state, since = status["state"], duration(status["uptime_s"])
     heading = f"tornado-webrtc {status['version']} is {state}, started {since} ago"
     counts = [(name, "?" if count is None else count) for name, count in _live(status)]
-    counters = [(part, _numbers(numbers)) for part, numbers in status["counters"].items()]
+    figures = [(part, _numbers(numbers)) for part, numbers in _figures(status).items()]
     blocks = [
         heading,
         _paragraphs(_facts(status)),
         columns([[name for name, _ in counts], [count for _, count in counts]], screen_width()),
-        _paragraphs(counters),
+        _paragraphs(figures),
     ]
     return "\n\n".join(filter(None, blocks))
 
@@ -96,11 +96,18 @@ def _certificate(found: Entry | None) -> str:
     return f"{found['file']}, {when}"
 
 
-def _numbers(counters: Entry) -> str:
+def _figures(status: Entry) -> dict[str, Entry]:
+    """Counters and gauges of each part; what the collections say as well is left out."""
+    counters, gauges = status["counters"], dict(status.get("gauges", {}))
+    gauges.pop("signaling", None)
+    return {name: counters.get(name, {}) | gauges.get(name, {}) for name in {**counters, **gauges}}
+
+
+def _numbers(figures: Entry) -> str:
     found = [
-        f"{name} {size(count) if 'bytes' in name else count}"
-        for name, count in sorted(counters.items())
-        if count
+        f"{name} {size(number) if 'bytes' in name else f'{number:.12g}'}"
+        for name, number in sorted(figures.items())
+        if number
     ]
     return ", ".join(found)
 

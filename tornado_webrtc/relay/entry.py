@@ -8,6 +8,7 @@ number and by the peer's socket address.
 from __future__ import annotations
 
 import math
+import operator
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ __all__ = ["Channel", "Entry", "Listener", "Permission", "Relay"]
 _NEVER = -math.inf
 _PRUNE_FROM = 64
 _ANY_PORT = 0
+_COUNTED = operator.attrgetter(*Counters._fields)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +169,7 @@ class Entry:
 
     def counters(self) -> Counters:
         """Return a copy of the counters."""
-        return Counters(*(getattr(self, name) for name in Counters._fields))
+        return Counters(*_COUNTED(self))
 
     def _permission(self, host: str) -> Permission:
         permission = self.permissions.get(host)

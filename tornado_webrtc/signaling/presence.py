@@ -81,6 +81,9 @@ class Presence:
         self._list_max = list_max
         self._rosters: dict[str, Roster] = {}
 
+    def __len__(self) -> int:
+        return len(self._rosters)
+
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._rosters))
 

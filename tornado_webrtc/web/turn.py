@@ -9,7 +9,7 @@ from typing import Any
 from tornado_webrtc.bucket import client_prefix
 from tornado_webrtc.credential import Credential, check_name, mint
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import AuthRequest, Hooks, IceRequest, IceServer, Identity
+from tornado_webrtc.hooks import AuthRequest, Hooks, IceRequest, IceServer, Identity, Refused
 from tornado_webrtc.web.client import bearer_token
 from tornado_webrtc.web.handler import ApiError, ApiHandler
 
@@ -94,17 +94,15 @@ class TurnHandler(ApiHandler):
                 raise ApiError(403, "not-a-peer", reason)
         elif access == "auth":
             identity = await self._authenticate(name)
-            if identity is None:
-                headers = {"WWW-Authenticate": "Bearer"}
-                raise ApiError(401, "not-authenticated", "A valid token is needed.", headers)
             self._refuse_banned(user=identity.subject)
             if not identity.allows(name):
                 raise ApiError(403, "name-not-allowed", "Your token is not for this name.")
 
-    async def _authenticate(self, name: str) -> Identity | None:
+    async def _authenticate(self, name: str) -> Identity:
+        token = bearer_token(self.request)
         request = AuthRequest(
             kind="rest",
-            token=bearer_token(self.request),
+            token=token,
             remote_ip=self.remote_ip,
             origin=self.request.headers.get("Origin"),
             path=self.request.path,
@@ -117,7 +115,13 @@ class TurnHandler(ApiHandler):
         except PluginError as error:
             reason = "Authentication does not work at the moment."
             raise ApiError(503, "plugin-failed", reason) from error
-        return answer if isinstance(answer, Identity) else None
+        if isinstance(answer, Identity):
+            return answer
+        # "If the request lacks any authentication information […], the resource server SHOULD
+        # NOT include an error code" (RFC 6750 section 3.1).
+        challenge = "Bearer" if token is None else 'Bearer error="invalid_token"'
+        reason = answer.reason if isinstance(answer, Refused) else "A valid token is needed."
+        raise ApiError(401, "not-authenticated", reason, {"WWW-Authenticate": challenge})
 
     async def _servers(self, name: str) -> list[IceServer]:
         request = IceRequest(username=name, remote_ip=self.remote_ip, host=self.request.host_name)

@@ -340,8 +340,8 @@ async def test_requests_stay_in_order_while_a_plugin_thinks(start_turn: StartTur
     client.wire.send(client.encode(Method.REFRESH, [(LIFETIME, 0)]))
     decided.set()
     assert await asked == 0
-    counters = site.plugin.counters
-    await until(lambda: counters()["allocations"] == 0)
+    gauges = site.plugin.gauges
+    await until(lambda: gauges()["relay-ports-ipv4-used"] == 0)
 
 
 async def test_client_that_leaves_while_a_plugin_thinks(start_turn: StartTurn) -> None:

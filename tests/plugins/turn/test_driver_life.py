@@ -102,7 +102,7 @@ async def test_expiry_needs_no_traffic(start_turn: StartTurn) -> None:
     await until(lambda: recorder.names == ["created", "created", "deleted"])
     assert recorder.events[-1][1].user == "bob"
     assert recorder.events[-1][3] == "expired"
-    assert site.plugin.counters()["allocations"] == 1
+    assert site.plugin.gauges()["relay-ports-ipv4-used"] == 1
 
 
 async def test_expiry_is_seen_before_the_timer(start_turn: StartTurn) -> None:
@@ -146,13 +146,13 @@ async def test_stop_ends_every_allocation_and_tells(start_turn: StartTurn) -> No
     site = await start_turn(recorder, sleepy)
     for name, transport in (("alice", "udp"), ("bob", "tcp"), ("carol", "udp")):
         await (await site.client(transport, name)).allocate()
-    counters = site.plugin.counters
+    gauges = site.plugin.gauges
     await site.server.stop()
     assert recorder.names == ["created"] * 3 + ["deleted"] * 3
     assert {event[3] for event in recorder.events[3:]} == {"server stopped"}
     users = ("alice", "bob", "carol")
     assert sorted(sleepy.ended) == [(user, "server stopped") for user in users]
-    assert counters()["allocations"] == 0
+    assert gauges()["relay-ports-ipv4-used"] == 0
 
 
 class Strict:
@@ -211,7 +211,7 @@ async def test_plugin_ends_all_when_one_ends(start_turn: StartTurn) -> None:
     site.driver.stop()
     assert sorted(event[1].user for event in recorder.events[3:]) == ["alice", "bob", "carol"]
     assert len(site.driver.turn.quotas) == 0
-    assert site.plugin.counters()["allocations"] == 0
+    assert site.plugin.gauges()["relay-ports-ipv4-used"] == 0
 
 
 async def test_stopped_driver_takes_nothing_in(start_turn: StartTurn) -> None:

@@ -105,6 +105,23 @@ def test_pair_that_cannot_be_had_says_nothing_of_single_ports(site: Site) -> Non
     assert site.open(wanted()) is not None
 
 
+def test_gauges_are_of_the_families_that_there_are(site: Site) -> None:
+    assert site.ports.gauges([]) == {"relay-ports-ipv4": 1, "relay-ports-ipv4-used": 0}
+    assert site.ports.gauges([IPV4, IPV4])["relay-ports-ipv4-used"] == 2
+
+
+def test_gauges_of_both_families(site: Site) -> None:
+    both = [RelayAddress(ip_address(each), ip_address(each)) for each in ("127.0.0.1", "::1")]
+    refusals = RefusalLog(log, site._clock)
+    ports = RelayPorts(PortRange(5, 7), Choice((*both,), (), ()), refusals, log, site._clock)
+    assert ports.gauges([IPV6, IPV4, IPV6]) == {
+        "relay-ports-ipv4": 3,
+        "relay-ports-ipv4-used": 1,
+        "relay-ports-ipv6": 3,
+        "relay-ports-ipv6-used": 2,
+    }
+
+
 def test_family_without_an_address(site: Site) -> None:
     assert site.open(wanted(IPV6)) is None
     assert site.searches == 0

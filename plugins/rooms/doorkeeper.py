@@ -1,0 +1,102 @@
+"""Judges passwords: how often one may be tried, and slow ones on a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+
+from .guess import GuessLimit
+from .password import HashedPassword, Password, digest_of
+
+__all__ = ["MAX_WAITING", "Doorkeeper", "Verdict"]
+
+MAX_WAITING = 8
+"""Passwords that wait to be hashed; a hook has five seconds for its answer."""
+
+
+class Verdict(Enum):
+    """What is said of a password."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    EXHAUSTED = "too many wrong ones were tried"
+    BUSY = "too many wait to be judged"
+
+
+class Doorkeeper:
+    """Compares passwords with those of rooms.
+
+    Hashes are compared one at a time, on one thread, so that guesses cost the server no
+    more than one core. The digest of the password that was right is kept: whoever has it
+    need not wait again, however many others guess.
+
+    Args:
+        clock: Monotonic seconds.
+        limit: Wrong passwords from one client in a minute; 0 for no limit.
+
+    Attributes:
+        guesses: Counts wrong ones.
+    """
+
+    def __init__(self, clock: Callable[[], float], limit: int) -> None:
+        self.guesses = GuessLimit(limit)
+        self._clock = clock
+        self._known: dict[HashedPassword, bytes] = {}
+        self._one_by_one = asyncio.Lock()
+        self._waiting = 0
+        self._thread = ThreadPoolExecutor(1, "rooms")
+
+    async def close(self) -> None:
+        """End the thread."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def forget(self) -> None:
+        """Forget which passwords were right: there may be others now."""
+        self._known.clear()
+
+    async def judge(self, expected: Password, password: str, client: str) -> Verdict:
+        """Compare a password, unless its client has tried too many.
+
+        Args:
+            expected: The room's.
+            password: What the client says.
+            client: Whose guesses count together: an address or network.
+        """
+        if not isinstance(expected, HashedPassword):
+            return self._counted(client, lambda: expected.matches(password))
+        if self._is_known(expected, password):
+            return self._counted(client, lambda: True)
+        if self._waiting >= MAX_WAITING:
+            return Verdict.BUSY
+        self._waiting += 1
+        try:
+            async with self._one_by_one:
+                return await self._hashed(expected, password, client)
+        finally:
+            self._waiting -= 1
+
+    async def _hashed(self, expected: HashedPassword, password: str, client: str) -> Verdict:
+        if self.guesses.exhausted(client, self._clock()):
+            return Verdict.EXHAUSTED
+        if not self._is_known(expected, password):  # others with the same one may have waited, too
+            loop = asyncio.get_running_loop()
+            right = await loop.run_in_executor(self._thread, expected.matches, password)
+            if not right:
+                return self._counted(client, lambda: False)
+            self._known[expected] = digest_of(password)
+        return Verdict.RIGHT
+
+    def _is_known(self, expected: HashedPassword, password: str) -> bool:
+        return hmac.compare_digest(self._known.get(expected, b""), digest_of(password))
+
+    def _counted(self, client: str, is_right: Callable[[], bool]) -> Verdict:
+        now = self._clock()
+        if self.guesses.exhausted(client, now):
+            return Verdict.EXHAUSTED
+        if is_right():
+            return Verdict.RIGHT
+        self.guesses.add(client, now)
+        return Verdict.WRONG

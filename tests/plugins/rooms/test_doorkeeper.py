@@ -1,0 +1,144 @@
+"""Verdicts about passwords: limits, the queue of slow ones, what is remembered."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.wire import DEADLINE_S, until
+from tornado_webrtc.plugins.rooms.doorkeeper import MAX_WAITING, Doorkeeper, Verdict
+from tornado_webrtc.plugins.rooms.password import HashedPassword, KnownPassword
+
+RIGHT, WRONG = Verdict.RIGHT, Verdict.WRONG
+HASHED = HashedPassword.make("sesame", 14)
+
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def doorkeeper(time: Time) -> AsyncIterator[Doorkeeper]:
+    made = Doorkeeper(time, 3)
+    yield made
+    await made.close()
+
+
+class Slow(HashedPassword):
+    """A hash that takes until it is let go, and counts how often it is computed."""
+
+    go = threading.Event()
+    computed = 0
+
+    def matches(self, password: str) -> bool:
+        type(self).computed += 1
+        assert self.go.wait(DEADLINE_S)
+        return password == "sesame"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    monkeypatch.setattr(Slow, "go", threading.Event())
+    monkeypatch.setattr(Slow, "computed", 0)
+    return Slow(14, b"", b"")
+
+
+@pytest.mark.parametrize("expected", [KnownPassword.of("sesame"), HASHED])
+async def test_right_and_wrong(
+    doorkeeper: Doorkeeper, time: Time, expected: KnownPassword | HashedPassword
+) -> None:
+    assert await doorkeeper.judge(expected, "sesame", "a") is RIGHT
+    for _ in range(3):
+        assert await doorkeeper.judge(expected, "sesam", "a") is WRONG
+    assert await doorkeeper.judge(expected, "sesame", "a") is Verdict.EXHAUSTED
+    assert await doorkeeper.judge(expected, "sesam", "a") is Verdict.EXHAUSTED
+    assert await doorkeeper.judge(expected, "sesame", "b") is RIGHT
+    time.now += 60
+    assert await doorkeeper.judge(expected, "sesame", "a") is RIGHT
+
+
+async def test_right_ones_are_not_counted(doorkeeper: Doorkeeper) -> None:
+    for _ in range(10):
+        assert await doorkeeper.judge(HASHED, "sesame", "a") is RIGHT
+
+
+async def test_right_password_is_hashed_once(doorkeeper: Doorkeeper, slow: Slow) -> None:
+    slow.go.set()
+    for _ in range(3):
+        assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+    assert slow.computed == 1
+    doorkeeper.forget()
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+    assert slow.computed == 2
+
+
+async def test_who_knows_the_password_does_not_wait_for_guesses(
+    doorkeeper: Doorkeeper, slow: Slow
+) -> None:
+    slow.go.set()
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+    slow.go.clear()
+    guess = asyncio.create_task(doorkeeper.judge(slow, "sesam", "b"))
+    await until(lambda: slow.computed == 2)
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+    slow.go.set()
+    assert await guess is WRONG
+
+
+async def test_queue_is_bounded_and_the_loop_goes_on(doorkeeper: Doorkeeper, slow: Slow) -> None:
+    waiting = [
+        asyncio.create_task(doorkeeper.judge(slow, f"guess {n}", f"client {n}"))
+        for n in range(MAX_WAITING)
+    ]
+    await until(lambda: slow.computed == 1)
+    assert await doorkeeper.judge(slow, "sesame", "a") is Verdict.BUSY
+    slow.go.set()
+    assert Counter(await asyncio.gather(*waiting)) == {WRONG: MAX_WAITING}
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+
+
+async def test_many_with_the_right_password_cost_one_hash(
+    doorkeeper: Doorkeeper, slow: Slow
+) -> None:
+    waiting = [
+        asyncio.create_task(doorkeeper.judge(slow, "sesame", "school")) for _ in range(MAX_WAITING)
+    ]
+    await until(lambda: slow.computed == 1)
+    slow.go.set()
+    assert Counter(await asyncio.gather(*waiting)) == {RIGHT: MAX_WAITING}
+    assert slow.computed == 1
+
+
+async def test_guesses_at_once_are_no_more_guesses(doorkeeper: Doorkeeper, slow: Slow) -> None:
+    slow.go.set()
+    verdicts = await asyncio.gather(
+        *(doorkeeper.judge(slow, f"guess {n}", "a") for n in range(MAX_WAITING))
+    )
+    assert Counter(verdicts) == {WRONG: 3, Verdict.EXHAUSTED: MAX_WAITING - 3}
+    assert slow.computed == 3
+
+
+async def test_who_gives_up_leaves_the_queue(doorkeeper: Doorkeeper, slow: Slow) -> None:
+    waiting = [
+        asyncio.create_task(doorkeeper.judge(slow, "guess", f"client {n}"))
+        for n in range(MAX_WAITING)
+    ]
+    await until(lambda: slow.computed == 1)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    slow.go.set()
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT

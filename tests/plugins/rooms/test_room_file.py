@@ -1,0 +1,149 @@
+"""The file of rooms: what its lines say, and what is wrong with them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tornado_webrtc.plugins.rooms.password import HashedPassword
+from tornado_webrtc.plugins.rooms.room_file import (
+    MAX_FILE_BYTES,
+    BadRoomFileError,
+    RoomFile,
+    parse,
+)
+
+HASHED = HashedPassword.parse(
+    "scrypt:14:c29kaXVtIGNobG9yaWRlIQ:tztoIICk3Vhxl0mGs9dkFv4tKkUIXpZHVZTZ87ExIw0"
+)
+"""Of `sesame`."""
+FILE = f"""\ufeff# NAME [max_peers=NUMBER] [password=TEXT | hash=HASH]
+; another comment
+
+standup
+"board room"   max_peers=6 password="open = sesame"
+vault\thash={HASHED}  max_peers=0\r
+"a=b" password=x;#=y
+"""
+
+
+def test_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rooms"
+    path.write_text(FILE)
+    path.chmod(0o600)
+    file = RoomFile.read(path)
+    rooms = file.rooms
+    assert list(rooms) == ["standup", "board room", "vault", "a=b"]
+    assert [room.max_peers for room in rooms.values()] == [None, 6, 0, None]
+    assert rooms["standup"].password is None
+    for name, password in (("board room", "open = sesame"), ("a=b", "x;#=y"), ("vault", "sesame")):
+        expected = rooms[name].password
+        assert expected is not None
+        assert expected.matches(password)
+    assert rooms["vault"].password == HASHED
+    assert file.doubt == ""
+
+
+def test_name_has_its_one_spelling() -> None:
+    assert list(parse('" cafe\u0301 "')) == ["caf\u00e9"]
+
+
+def test_empty_file() -> None:
+    assert parse("") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("max_peers=3", "line 1: it begins with an option, but has to be NAME"),
+        ('""', "line 1: A room's name must not be empty"),
+        ("a\u202eb", "line 1: A room's name must not hold"),
+        ("x\nblue\nblue", "line 3: this room stands on line 2 already"),
+        ('cafe\u0301\n"caf\u00e9"', "line 2: this room stands on line 1 already"),
+        ("board room", "line 1: two names; put a name with spaces into double quotes"),
+        ("a size=3", "line 1: there is an option that is not known; known are max_peers, password"),
+        ("a max_peers=", "line 1: it cannot be read from column 3 on"),
+        ("a max_peers=x", "line 1: max_peers has to be a whole number"),
+        ("a max_peers=-1", "line 1: max_peers has to be a whole number"),
+        ("a max_peers=\u0663", "line 1: max_peers has to be a whole number"),
+        ("a max_peers=1 max_peers=2", "line 1: one of max_peers, and one of"),
+        ('a password=""', "line 1: the password is empty"),
+        (f"a password=x hash={HASHED}", "line 1: one of max_peers, and one of password and hash"),
+        ("a hash=x", "line 1: a hash has to be as `rooms hash` prints it"),
+        ('a password="x', "line 1: it cannot be read from column 3 on"),
+        ('"a"b', "line 1: it cannot be read from column 1 on"),
+    ],
+)
+def test_fault(text: str, fault: str) -> None:
+    with pytest.raises(BadRoomFileError) as raised:
+        parse(text)
+    assert str(raised.value).startswith(fault)
+
+
+def test_all_faults_at_once() -> None:
+    with pytest.raises(BadRoomFileError, match=r"line 1: .*; line 3: "):
+        parse("a b\nc\nd e\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a password="sesame',
+        "a sesame",
+        "a password=sesame password=sesame",
+        "a hash=sesame",
+        "a sesame=x",
+    ],
+)
+def test_faults_show_no_password(line: str) -> None:
+    with pytest.raises(BadRoomFileError) as raised:
+        parse(line)
+    assert "sesame" not in str(raised.value)
+    assert "sesame" not in repr(parse("a password=sesame"))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(BadRoomFileError, match=r"nowhere cannot be read: No such file"):
+        RoomFile.read(tmp_path / "nowhere")
+
+
+def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadRoomFileError, match=r"pipe cannot be read: it is no regular file"):
+        RoomFile.read(tmp_path / "pipe")
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_bytes(b"a\n\xff\n")
+    with pytest.raises(BadRoomFileError, match=r"rooms is not UTF-8 \(byte 2\)"):
+        RoomFile.read(tmp_path / "rooms")
+
+
+def test_far_too_long(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    with pytest.raises(BadRoomFileError, match=r"rooms has more than 1 MB"):
+        RoomFile.read(tmp_path / "rooms")
+
+
+def test_faults_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_text("a b\n")
+    with pytest.raises(BadRoomFileError, match=r"/rooms, line 1: two names"):
+        RoomFile.read(tmp_path / "rooms")
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "doubtful"),
+    [
+        (0o600, "a password=x", False),
+        (0o640, "a password=x", False),
+        (0o644, "a password=x", True),
+        (0o660, f"a hash={HASHED}", True),
+        (0o644, "a", False),
+    ],
+)
+def test_mode(tmp_path: Path, mode: int, text: str, doubtful: bool) -> None:
+    (tmp_path / "rooms").write_text(text)
+    (tmp_path / "rooms").chmod(mode)
+    doubt = RoomFile.read(tmp_path / "rooms").doubt
+    assert doubt.endswith("chmod 600 it") == doubtful
+    assert (f"has the mode {mode:04o}" in doubt) == doubtful
