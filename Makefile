@@ -3,11 +3,16 @@
 #   make run PYTHON=python3.12     another interpreter
 #   make test WORKERS=8            more tests at once
 #   make bench BENCH=--quick       options of bench/turn.py
+#   make image DOCKER=podman       what builds the image; IMAGE has options for it
+#   make release RELEASE=--help    options of release/build.py
 
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 BENCH ?=
+DOCKER ?= docker
+IMAGE ?=
+RELEASE ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -19,7 +24,7 @@ export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-long lint format types coverage coverage-libraries environment system bench docs clean
+.PHONY: help run test test-long lint format types coverage coverage-libraries environment system bench docs image release lock clean
 
 help:
 	@echo 'make run        serve the demo client; configuration, certificate and secrets in run/'
@@ -30,7 +35,10 @@ help:
 	@echo 'make types      mypy'
 	@echo 'make coverage   all tests but the long ones, with a report in htmlcov/'
 	@echo 'make bench      how TURN does beside coturn, see docs/benchmarks.md'
-	@echo 'make docs       what the guides take from the code: help texts, tables of keys'
+	@echo 'make docs       what the guides take from the code, and a site of them: build/site'
+	@echo 'make image      a container image, see docs/container.md'
+	@echo 'make release    sdist, wheel and ZIP of a version in dist/, see docs/releases.md'
+	@echo 'make lock       release/requirements.txt: the libraries that an image and a ZIP have'
 	@echo 'make clean      remove everything that was made, except run/'
 
 run: $(VENV)/.for-running run/server.ini
@@ -68,6 +76,20 @@ coverage-libraries: environment
 bench: environment
 	$(BIN)/python bench/turn.py $(BENCH)
 
+# Podman and Buildah leave the health check out unless the format is Docker's.
+image:
+	BUILDAH_FORMAT=docker $(DOCKER) build --tag tornado-webrtc $(IMAGE) \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' tornado_webrtc/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" .
+
+release: $(VENV)/.for-releasing
+	$(BIN)/python release/build.py $(RELEASE)
+
+lock: $(VENV)/.for-releasing
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --extra jwt --extra redis --extra uvloop \
+		--output-file release/requirements.txt pyproject.toml
+
 environment: $(VENV)/.for-testing
 
 # A stamp is older than what the environment was made from: make it anew.
@@ -76,7 +98,11 @@ $(VENV)/.for-running: $(VENV)/.made
 	@touch $@
 
 $(VENV)/.for-testing: $(VENV)/.made
-	$(PIP) install --editable '.[test,lint]'
+	$(PIP) install --editable '.[test,lint,docs]'
+	@touch $@
+
+$(VENV)/.for-releasing: $(VENV)/.made
+	$(PIP) install --editable '.[release]'
 	@touch $@
 
 $(VENV)/.made: pyproject.toml setup.py
@@ -101,6 +127,13 @@ system:
 	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="$$missing nginx-light"; \
 	test -x /usr/sbin/nft || command -v nft >/dev/null || missing="$$missing nftables"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
+	command -v buildah >/dev/null || missing="$$missing buildah"; \
+	command -v mmdebstrap >/dev/null || missing="$$missing mmdebstrap"; \
+	test -e /usr/share/keyrings/debian-archive-keyring.gpg || \
+		missing="$$missing debian-archive-keyring"; \
+	command -v shellcheck >/dev/null || missing="$$missing shellcheck"; \
+	command -v aws >/dev/null || missing="$$missing awscli"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
 	echo '#include <openssl/evp.h>' | cc -E - >/dev/null 2>&1 || \
 		missing="$$missing gcc libc6-dev libssl-dev"; \
 	if [ -z "$$missing" ]; then \
@@ -116,6 +149,8 @@ system:
 docs: environment
 	$(BIN)/python tests/docs/test_commands.py
 	$(BIN)/python tests/docs/test_reference.py
+	$(BIN)/python -m tests.docs.test_metrics_guide
+	$(BIN)/python -m sphinx -W -q -b html docs build/site
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info
