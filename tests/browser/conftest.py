@@ -1,11 +1,13 @@
 """A real Chromium, a real server, and people who meet there.
 
-Playwright's synchronous interface keeps an event loop running in the thread, which
-pytest-asyncio cannot share: its fixtures live no longer than one module of these tests.
+Each worker starts them once for all of these tests. Playwright's synchronous interface keeps
+an event loop running in the thread, which pytest-asyncio cannot share: so everything is closed
+as soon as a test of another folder is next.
 """
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,36 +34,79 @@ Join = Callable[..., Participant]
 Launch = Callable[[Sequence[str]], Browser]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
+HALVES = 2
+"""Workers that share these tests; each test file stays with one of them."""
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    expect.set_options(timeout=DEADLINE_S * 1000)
-    with sync_playwright() as instance:
-        yield instance
+class Stage:
+    """What is started once: Playwright, browsers by their arguments, a server."""
 
+    def __init__(self) -> None:
+        self._running = ExitStack()
+        self._playwright: Playwright | None = None
+        self._browsers: dict[tuple[str, ...], Browser] = {}
+        self._server: ServerAddress | None = None
 
-@pytest.fixture(scope="module")
-def launch(playwright: Playwright) -> Iterator[Launch]:
-    """Return a function that starts a Chromium with further arguments."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    assert path, f"the browser tests need a Chromium: none of {', '.join(NAMES)} was found"
-    browsers: list[Browser] = []
+    def launch(self, arguments: Sequence[str]) -> Browser:
+        """Return a Chromium with further arguments."""
+        key = tuple(arguments)
+        if key not in self._browsers:
+            self._browsers[key] = self._start(key)
+        return self._browsers[key]
 
-    def start(arguments: Sequence[str]) -> Browser:
-        browser = playwright.chromium.launch(
+    def server(self, folders: pytest.TempPathFactory) -> ServerAddress:
+        """Return a server with the usual configuration."""
+        if self._server is None:
+            serving = running_server(folders.mktemp("server"))
+            self._server = self._running.enter_context(serving)
+        return self._server
+
+    def close(self) -> None:
+        """End everything; the next test that needs it starts it anew."""
+        self._playwright = self._server = None
+        self._browsers.clear()
+        self._running.close()
+
+    def _start(self, arguments: tuple[str, ...]) -> Browser:
+        path = next(filter(None, map(shutil.which, NAMES)), None)
+        assert path, f"the browser tests need a Chromium: none of {', '.join(NAMES)} was found"
+        if self._playwright is None:
+            expect.set_options(timeout=DEADLINE_S * 1000)
+            self._playwright = self._running.enter_context(sync_playwright())
+        browser = self._playwright.chromium.launch(
             executable_path=path, args=[*ARGUMENTS, *arguments], chromium_sandbox=False
         )
-        browsers.append(browser)
+        self._running.callback(browser.close)
         return browser
 
-    yield start
-    for browser in browsers:
-        browser.close()
+
+STAGE = Stage()
+
+
+def is_ours(item: pytest.Item) -> bool:
+    return Path(__file__).parent in item.path.parents
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if is_ours(item)]
+    files = sorted({item.path for item in ours})
+    for item in ours:
+        item.add_marker(pytest.mark.browser)
+        half = files.index(item.path) % HALVES
+        item.add_marker(pytest.mark.xdist_group(f"browser-{half}"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    if nextitem is None or not is_ours(nextitem):
+        STAGE.close()
+
+
+@pytest.fixture(scope="module")
+def launch() -> Launch:
+    """Return a function that starts a Chromium with further arguments."""
+    return STAGE.launch
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +116,9 @@ def browser(launch: Launch) -> Browser:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAddress]:
-    with running_server(tmp_path_factory.mktemp("server")) as address:
-        yield address
+def server(tmp_path_factory: pytest.TempPathFactory) -> ServerAddress:
+    """Return a server with the usual configuration."""
+    return STAGE.server(tmp_path_factory)
 
 
 @pytest.fixture

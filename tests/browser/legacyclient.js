@@ -28,7 +28,7 @@ class LegacyClient {
     this.socket.send(JSON.stringify({ type, data }));
   }
 
-  async open(sessionId, peer, delay) {
+  async open(sessionId, peer, delay, media = true) {
     const connection = new RTCPeerConnection({ iceServers: [] });
     const session = { sessionId, peer, connection };
     this.sessions.set(sessionId, session);
@@ -43,6 +43,8 @@ class LegacyClient {
       this.video = Object.assign(document.createElement("video"), { srcObject: streams[0], muted: true, autoplay: true });
       document.body.append(this.video);
     };
+    connection.ondatachannel = ({ channel }) => this.listen(channel);
+    if (!media) return session;
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { facingMode: "user" } });
     for (const track of stream.getTracks()) connection.addTrack(track, stream);
     return session;
@@ -65,6 +67,22 @@ class LegacyClient {
     await connection.setLocalDescription({ sdp, type });
     this.send("answer", { to: peer, from: this.id, description: { sdp, type }, session_id: sessionId });
     this.state = "connected";
+  }
+
+  /** Their text chat is a call of its own, with a channel of their own and nothing else. */
+  async inviteToChat(peer) {
+    const sessionId = `${this.id}-${peer}`;
+    const { connection } = await this.open(sessionId, peer, 0, false);
+    this.listen(connection.createDataChannel("fileTransfer"));
+    const { sdp, type } = await connection.createOffer();
+    await connection.setLocalDescription({ sdp, type });
+    this.send("offer", { to: peer, from: this.id, description: { sdp, type }, session_id: sessionId, media: "data" });
+  }
+
+  listen(channel) {
+    this.channel = channel;
+    this.texts ??= [];
+    channel.onmessage = ({ data }) => this.texts.push(data);
   }
 
   bye() {

@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, WebSocket, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, WebSocket, expect
 
 DEADLINE_S = 20.0
 
@@ -78,7 +79,7 @@ class Participant:
     def sign_in(self) -> "Participant":
         """Sign in, and wait until the server has let us in."""
         self.page.get_by_label("Your name").fill(self.name)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.find("sign-in").click()
         self.wait_online()
         return self
 
@@ -96,8 +97,15 @@ class Participant:
         """Return the other one's row in the list."""
         return self.page.locator(f'#peers li[data-peer-id="{other.id}"]')
 
-    def call(self, other: "Participant") -> None:
-        self.row(other).get_by_role("button").click()
+    def call_button(self, other: "Participant", kind: str = "Video call") -> Locator:
+        return self.row(other).get_by_role("button", name=kind)
+
+    def call(self, other: "Participant", kind: str = "Video call") -> None:
+        self.call_button(other, kind).click()
+
+    def press(self, name: str) -> None:
+        """Press the button of this name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
 
     def accept(self) -> None:
         self.page.get_by_role("button", name="Accept").click()
@@ -121,7 +129,7 @@ class Participant:
         expect(self.find("incoming")).to_be_hidden()
         expect(self.page.locator("#peers li")).to_have_count(len(others) + 1)
         for other in others:
-            expect(self.row(other).get_by_role("button")).to_be_enabled()
+            expect(self.call_button(other)).to_be_enabled()
 
     def expect_notice(self, words: str) -> None:
         expect(self.find("notice-words")).to_contain_text(words)
@@ -167,6 +175,11 @@ class Participant:
             for text in self._console
             if not any(re.search(pattern, text) for pattern in self._expected)
         ]
+
+    def crash(self) -> None:
+        """Kill the process of the page: it says good-bye to nobody."""
+        with suppress(Error):
+            self.page.goto("chrome://crash", timeout=2000)
 
     def leave(self) -> None:
         self._context.close()

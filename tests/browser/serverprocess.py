@@ -29,15 +29,17 @@ LOOPBACK = {
     "TORNADO_WEBRTC__TURN__PORT": "0",
     "TORNADO_WEBRTC__TURN__PORT_TCP": "0",
 }
+MODULE = (sys.executable, "-m", "tornado_webrtc")
 PLAIN = {"TORNADO_WEBRTC__GENERAL__CERT": "", "TORNADO_WEBRTC__GENERAL__KEY": ""}
 
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """Where a server listens on the loopback interface."""
+    """Where a server listens on the loopback interface, and which process it is."""
 
     scheme: str
     port: int
+    pid: int
 
     @property
     def url(self) -> str:
@@ -46,31 +48,44 @@ class ServerAddress:
 
 @contextmanager
 def running_server(
-    folder: Path, *, tls: bool = True, plugins: Sequence[Path] = (), **turn: str
+    folder: Path,
+    *,
+    tls: bool = True,
+    port: int = 0,
+    plugins: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+    **turn: str,
 ) -> Iterator[ServerAddress]:
     """Make a configuration in a folder and serve it until the context ends.
 
     Args:
-        folder: Where to make it.
+        folder: Where to make it; one that has been made is served again.
         tls: HTTPS, or plain HTTP.
+        port: Where to listen; 0: anywhere.
         plugins: Plugins of one file to run as well.
+        environ: Further settings, as environment variables.
         turn: Keys of the section `[turn]`.
     """
-    module = [sys.executable, "-m", "tornado_webrtc"]
-    init = [*module, "init", str(folder), "--port", "0"]
+    if not (folder / "server.ini").exists():
+        _make(folder)
+    added = {f"TORNADO_WEBRTC__TURN__{key.upper()}": value for key, value in turn.items()}
+    added |= {"TORNADO_WEBRTC__GENERAL__PORT": str(port), **(environ or {})}
+    if plugins:
+        added["TORNADO_WEBRTC__PLUGINS__PATH"] = f"{folder / 'plugins'},"
+        (folder / "plugins").mkdir(exist_ok=True)
+        for file in plugins:
+            shutil.copy(file, folder / "plugins")
+    command = [*MODULE, "--conf", str(folder / "server.ini")]
+    with running_command(command, added if tls else PLAIN | added) as address:
+        yield address
+
+
+def _make(folder: Path) -> None:
+    init = [*MODULE, "init", str(folder), "--port", "0"]
     made = subprocess.run(
         init, cwd=ROOT, check=False, capture_output=True, text=True, timeout=START_S
     )
     assert made.returncode == 0, made.stderr
-    added = {f"TORNADO_WEBRTC__TURN__{key.upper()}": value for key, value in turn.items()}
-    if plugins:
-        added["TORNADO_WEBRTC__PLUGINS__PATH"] = f"{folder / 'plugins'},"
-        (folder / "plugins").mkdir()
-        for file in plugins:
-            shutil.copy(file, folder / "plugins")
-    command = [*module, "--conf", str(folder / "server.ini")]
-    with running_command(command, added if tls else PLAIN | added) as address:
-        yield address
 
 
 @contextmanager
@@ -127,5 +142,5 @@ def _address(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> S
                 break
             continue
         if found := LISTENING.search(seen[-1]):
-            return ServerAddress(found[1], int(found[2]))
+            return ServerAddress(found[1], int(found[2]), process.pid)
     raise AssertionError(f"the server did not start to listen; its log: {''.join(seen)}")

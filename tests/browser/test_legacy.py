@@ -31,6 +31,10 @@ def row(page: Participant) -> Any:
     return page.page.locator('#peers li[data-peer-id="424242"]')
 
 
+def video_button(page: Participant) -> Any:
+    return row(page).get_by_role("button", name="Video call")
+
+
 def wait_for_state(page: Participant, old: Page, state: str) -> None:
     page.wait_until(lambda: bool(old.evaluate("legacy.state") == state), f"the older one's {state}")
 
@@ -44,14 +48,47 @@ def expect_picture_on_both(page: Participant, old: Page) -> None:
 def test_the_page_calls_the_older_client(join: Join, old: Page) -> None:
     ann = join("Ann").sign_in()
     expect(row(ann)).to_contain_text("flutter-webrtc/android-plugin")
-    row(ann).get_by_role("button").click()
+    video_button(ann).click()
     wait_for_state(ann, old, "ringing")
     ann.expect_call_state("ringing")
     old.evaluate("legacy.accept()")
     expect_picture_on_both(ann, old)
+    expect(ann.find("open-chat")).to_be_hidden()
     ann.hang_up()
     wait_for_state(ann, old, "idle")
     ann.expect_notice("You ended the call with Old phone.")
+
+
+def test_an_audio_call_with_the_older_client(join: Join, old: Page) -> None:
+    ann = join("Ann").sign_in()
+    row(ann).get_by_role("button", name="Audio call").click()
+    wait_for_state(ann, old, "ringing")
+    old.evaluate("legacy.accept()")
+    ann.expect_remote_picture()
+    expect(ann.find("own-tile")).to_be_hidden()
+    old.evaluate("legacy.bye()")
+    ann.expect_notice("Old phone ended the call.")
+
+
+def test_the_text_chat_of_the_older_client(join: Join, old: Page) -> None:
+    ann = join("Ann").sign_in()
+    old.evaluate("(id) => legacy.inviteToChat(id)", ann.id)
+    ann.expect_ringing("Old phone")
+    expect(ann.find("incoming-words")).to_have_text("wants to chat")
+    ann.accept()
+    ann.expect_call_state("connected")
+    ann.page.get_by_label("Message", exact=True).fill('Hello {"type": "text"}')
+    ann.page.keyboard.press("Enter")
+    texts = "legacy.texts ?? []"
+    ann.wait_until(lambda: old.evaluate(texts) == ['Hello {"type": "text"}'], "the text as it is")
+    old.evaluate("legacy.channel.send('Say hello 1 times, from Old phone')")
+    expect(ann.page.locator(".entry.other .bubble")).to_have_text(
+        "Say hello 1 times, from Old phone"
+    )
+    for element in ("attach", "mute", "camera", "share", "own-tile"):
+        expect(ann.find(element)).to_be_hidden()
+    ann.hang_up()
+    wait_for_state(ann, old, "idle")
 
 
 @pytest.mark.parametrize("candidates_first", [False, True])
@@ -77,7 +114,7 @@ def test_the_page_rejects_the_older_client(join: Join, old: Page) -> None:
 
 def test_the_older_client_rejects_the_page(join: Join, old: Page) -> None:
     ann = join("Ann").sign_in()
-    row(ann).get_by_role("button").click()
+    video_button(ann).click()
     wait_for_state(ann, old, "ringing")
     old.evaluate("legacy.bye()")
     wait_for_state(ann, old, "idle")
@@ -86,16 +123,6 @@ def test_the_older_client_rejects_the_page(join: Join, old: Page) -> None:
 
 UNWELCOME: dict[str, Callable[[str], dict[str, Any]]] = {
     "an unknown type": lambda _: {"type": "weather", "data": {"to": None}},
-    "a data channel": lambda to: {
-        "type": "offer",
-        "data": {
-            "to": to,
-            "from": "424242",
-            "session_id": f"424242-{to}",
-            "media": "data",
-            "description": {"type": "offer", "sdp": "v=0"},
-        },
-    },
     "an offer without description": lambda to: {
         "type": "offer",
         "data": {"to": to, "from": "424242", "session_id": f"424242-{to}"},

@@ -6,24 +6,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.modulepage import module_page
 from tests.browser.serverprocess import ServerAddress
 
 Run = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(browser: Browser, server: ServerAddress) -> Iterator[Run]:
     """Return a function that runs a JavaScript function with a module as its first argument."""
-    context = browser.new_context(ignore_https_errors=True)
-    page = context.new_page()
-    page.goto(f"{server.url}style.css")
-
-    def evaluate(module: str, script: str, argument: Any = None) -> Any:
-        call = f"async (argument) => ({script})(await import('/js/{module}.js'), argument)"
-        return page.evaluate(call, argument)
-
-    yield evaluate
-    context.close()
+    with module_page(browser, server.url) as opened:
+        yield opened.run
 
 
 def test_back_off_doubles_up_to_half_a_minute_with_jitter(run: Run) -> None:
@@ -84,11 +77,169 @@ def test_the_server_stands_beside_the_page_unless_the_link_says_so(
     assert run("settings", SERVER_URL, page) == server_url
 
 
-@pytest.mark.parametrize("kept", ["", "?ws=wss%3A%2F%2Fother.example%2Fws"])
-def test_an_invitation_carries_the_server_and_no_identity(run: Run, kept: str) -> None:
-    link = f"https://calls.example/{kept or '?'}&id=123456&name=Ann&relay=1&transport=tcp"
-    invite = "({ Settings }, url) => new Settings(new URL(url)).inviteLink"
-    assert run("settings", invite, link) == f"https://calls.example/{kept}"
+INVITE = """({ Settings }, [url, server]) => {
+  const settings = new Settings(new URL(url));
+  if (server !== null) settings.setPlace({ server, room: settings.room });
+  return settings.inviteLink;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("query", "typed", "kept"),
+    [
+        ("", None, ""),
+        ("&room=a%26b", None, "&room=a%26b"),
+        ("&ws=wss%3A%2F%2Fother.example%2Fws", None, "&ws=wss%3A%2F%2Fother.example%2Fws"),
+        ("&ws=wss%3A%2F%2Fother.example%2Fws", "", ""),
+        ("", "b.example:81", "&ws=wss%3A%2F%2Fb.example%3A81%2Fws"),
+    ],
+)
+def test_an_invitation_leads_to_us_and_carries_no_secret(
+    run: Run, query: str, typed: str | None, kept: str
+) -> None:
+    link = f"https://calls.example/?id=123456&name=Ann&relay=1&call=9{query}#token=secret"
+    expected = f"https://calls.example/?call=123456{kept}"
+    assert run("settings", INVITE, [link, typed]) == expected
+    run("settings", "() => { localStorage.clear(); sessionStorage.clear(); }")
+
+
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("wss://a.example:8086/ws", "wss://a.example:8086/ws"),
+        (" a.example:8086 ", "wss://a.example:8086/ws"),
+        ("https://a.example", "wss://a.example/ws"),
+        ("http://localhost:1/", "ws://localhost:1/ws"),
+        ("wss://a.example/deep/ws?room=b#c", "wss://a.example/deep/ws?room=b"),
+        ("javascript:alert(1)", ""),
+        ("ftp://a.example", ""),
+        ("not a host", ""),
+        ("", ""),
+    ],
+)
+def test_a_server_is_read_as_people_type_it(run: Run, typed: str, url: str) -> None:
+    assert run("settings", "({ readServerUrl }, text) => readServerUrl(text)", typed) == url
+
+
+def test_turn_servers_are_asked_for_beside_the_signaling(run: Run) -> None:
+    script = "({ Settings }, url) => new Settings(new URL(url)).turnUrl"
+    page = "https://calls.example/"
+    assert run("settings", script, page) == "https://calls.example/api/turn"
+    deep = f"{page}?ws=ws://b.example:81/deep/ws"
+    assert run("settings", script, deep) == "http://b.example:81/deep/api/turn"
+
+
+def test_a_secret_is_shown_only_to_the_place_it_was_entered_for(run: Run) -> None:
+    script = """({ Settings }) => {
+      const open = (url) => new Settings(new URL(url));
+      const there = "https://calls.example/";
+      open(`${there}?room=a#token=t-1`).password = "p-1";
+      const shown = ["", "?room=a", "?ws=wss://evil.example/ws&room=a", "?room=b"].map((query) => {
+        const { token, password } = open(there + query);
+        return [token, password];
+      });
+      const kept = [JSON.stringify({ ...localStorage }), open(`${there}?room=a#token=t-1`).pageUrl];
+      localStorage.clear();
+      sessionStorage.clear();
+      return [shown, kept];
+    }"""
+    shown, (stored, address) = run("settings", script)
+    assert shown == [["t-1", ""], ["t-1", "p-1"], ["", ""], ["t-1", ""]]
+    assert "t-1" not in stored
+    assert "p-1" not in stored
+    assert address == "https://calls.example/?room=a"
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.5 kB"),
+        (20_000_000, "20.0 MB"),
+        (3e11, "300 GB"),
+    ],
+)
+def test_sizes_in_words(run: Run, bytes_: float, words: str) -> None:
+    assert run("words", "({ sizeWords }, bytes) => sizeWords(bytes)", bytes_) == words
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ({"type": "host", "protocol": "udp", "address": "10.0.0.1"}, "own address over UDP"),
+        ({"type": "relay", "protocol": "udp", "relayProtocol": "tls"}, "TURN server over TLS"),
+        ({"type": "prflx", "protocol": "udp"}, "address behind a router over UDP"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_the_end_of_a_path_in_words(run: Run, end: Any, words: str) -> None:
+    assert run("words", "({ candidateWords }, end) => candidateWords(end)", end).startswith(words)
+
+
+CHAT = """async ({ Chat }, steps) => {
+  const [one, other] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  for (const [from, to] of [[one, other], [other, one]]) {
+    from.onicecandidate = ({ candidate }) => candidate && to.addIceCandidate(candidate);
+  }
+  const raw = one.createDataChannel("chat");
+  const arrived = new Promise((resolve) => {
+    other.ondatachannel = ({ channel }) => resolve(channel);
+  });
+  await one.setLocalDescription();
+  await other.setRemoteDescription(one.localDescription);
+  await other.setLocalDescription();
+  await one.setRemoteDescription(other.localDescription);
+  const chat = new Chat(await arrived);
+  const seen = [];
+  for (const type of ["ready", "text", "state", "closed"]) {
+    chat.addEventListener(type, ({ detail }) => seen.push([type, detail ?? null]));
+  }
+  const said = [];
+  raw.onmessage = ({ data }) => said.push(JSON.parse(data).type);
+  if (raw.readyState !== "open") await new Promise((resolve) => (raw.onopen = resolve));
+  const before = chat.say("too early");
+  for (const step of steps) raw.send(typeof step === "string" ? step : JSON.stringify(step));
+  while (seen.length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+  const alive = await chat.alive(0.5);
+  one.close();
+  other.close();
+  return { seen, said, before, alive };
+}"""
+
+
+def test_a_chat_takes_no_harm_from_what_it_does_not_understand(run: Run) -> None:
+    state = {"type": "state", "microphone": False, "camera": 1, "screen": "yes"}
+    odd = ["{", "null", "[]", '"text"', {"type": "text"}, {"type": "text", "text": 1}, {"type": 7}]
+    pings = [{"type": "ping", "number": 5}, {"type": "pong", "number": 5}]
+    text = {"type": "text", "text": "x" * 5000}
+    outcome = run("chat", CHAT, [*odd, *pings, {"type": "hello"}, {"type": "hello"}, text, state])
+    assert outcome["before"] is False
+    assert outcome["alive"] is False, "nobody answered"
+    assert outcome["said"][:3] == ["hello", "pong", "ping"]
+    switched = {"microphone": False, "camera": True, "screen": False}
+    assert outcome["seen"][:3] == [["ready", None], ["text", "x" * 4000], ["state", switched]]
+
+
+@pytest.mark.parametrize(
+    ("error", "ask", "words"),
+    [
+        ({"code": "room-full", "reason": "Full!"}, "room", "Full! Wait until"),
+        ({"code": "room-full"}, "room", "This room is full. Wait until"),
+        ({"code": "room-password", "reason": "No."}, "password", "No. Enter the password"),
+        ({"code": "room-needed", "reason": "Say which."}, "room", "Say which. Enter the name"),
+        ({"code": "not-authenticated", "reason": "No."}, "token", "The server did not accept your"),
+        ({"code": "id-not-allowed", "reason": "No."}, "id", "Your token is not for this id."),
+        ({"code": "weather", "reason": "too wet"}, "", "The server refused: too wet"),
+        ({}, "", "The server refused: it did not say why"),
+    ],
+)
+def test_a_refusal_says_what_is_needed(
+    run: Run, error: dict[str, str], ask: str, words: str
+) -> None:
+    advice = run("refusal", "({ refusalAdvice }, error) => refusalAdvice(error)", error)
+    assert (advice["retry"], advice["ask"]) == ("never", ask)
+    assert advice["words"].startswith(words)
 
 
 def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
@@ -266,7 +417,7 @@ CALLING = {"sessionId": "3-5", "peer": {"id": "5"}, "outgoing": True, "state": "
     ("offer", "current", "offered", "self_id", "judgement"),
     [
         ({}, None, False, "3", "ring"),
-        ({"media": "data"}, None, False, "3", "turn-away"),
+        ({"media": "data"}, None, False, "3", "ring"),
         ({}, CALLING, True, "3", "keep-ours"),
         ({}, CALLING, True, "7", "take-theirs"),
         ({}, CALLING | {"state": "preparing"}, False, "3", "take-theirs"),

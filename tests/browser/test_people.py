@@ -54,7 +54,7 @@ def test_the_link_gives_name_and_id(join: Join) -> None:
     query = {"id": "7b1c-blue", "name": "Ann from the link"}
     ann = join("Ann", query=query)
     expect(ann.page.get_by_label("Your name")).to_have_value("Ann from the link")
-    ann.page.get_by_role("button", name="Sign in").click()
+    ann.press("Sign in")
     ann.wait_online()
     assert ann.id == "7b1c-blue"
 
@@ -65,7 +65,7 @@ def test_a_name_is_only_ever_text(join: Join, name: str) -> None:
     mallory.page.get_by_label("Your name").evaluate(
         "(field, name) => { field.removeAttribute('maxlength'); field.value = name; }", name
     )
-    mallory.page.get_by_role("button", name="Sign in").click()
+    mallory.press("Sign in")
     mallory.wait_online()
     expect(ann.row(mallory).locator(".peer-name")).to_have_text(name)
     mallory.call(ann)
@@ -80,7 +80,7 @@ def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
     ann, bob = join("Ann"), join("Bob").sign_in()
     ann.page.get_by_label("Your name").press("Enter")
     ann.wait_online()
-    ann.row(bob).get_by_role("button").focus()
+    ann.call_button(bob).focus()
     ann.page.keyboard.press("Enter")
     bob.expect_ringing("Guest")
     expect(bob.page.get_by_role("button", name="Accept")).to_be_focused()
@@ -88,4 +88,4 @@ def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
     ann.expect_remote_picture()
     bob.hang_up()
     ann.expect_list(bob)
-    expect(ann.row(bob).get_by_role("button")).to_be_focused()
+    expect(ann.call_button(bob)).to_be_focused()

@@ -150,6 +150,8 @@ def test_a_turn_server_that_refuses_connections_is_named_at_once(
     ann.call(bob)
     ann.expect_notice("“Relay only” is switched on, but no TURN server answered")
     ann.expect_notice(f"(127.0.0.1:{silent[1]} over TCP)")
+    expect(ann.page.get_by_role("link", name="Test your network").first).to_be_visible()
+    expect(ann.find("notice-link")).to_have_attribute("href", "ice.html")
     bob.expect_list(ann)
 
 

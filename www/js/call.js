@@ -1,16 +1,22 @@
 /**
- * One call: an RTCPeerConnection with its local and remote media.
+ * One call: an RTCPeerConnection with its local and remote media, a text and a file channel.
  *
- * It knows nothing about signaling; whoever owns it carries descriptions and candidates.
+ * It knows nothing about signaling; whoever owns it carries descriptions and candidates. There is a
+ * line for sound and one for picture from the start, whether or not anything is sent on it: so a
+ * camera can be switched on, or a screen shared, without another round of offer and answer, which
+ * older clients would take for another call.
  *
  * Events:
  *   `candidate`  detail {candidate, sdpMid, sdpMLineIndex}: to be sent to the other side.
- *   `state`      the property `state` has changed.
+ *   `state`      the property `state`, or something local, has changed.
  *   `remote`     the remote stream has a new track.
+ *   `channel`    `chat` or `files` is there now.
  *   `broken`     detail cause: the connection is gone for good ("no-path", "connection-lost", or
  *                "peer-hung-up" when the other side closed it, which may be known before its `bye` is).
  */
 
+import { Chat } from "./chat.js";
+import { FileTransfer } from "./filetransfer.js";
 import { closeMedia } from "./media.js";
 import { RelayWatch } from "./relay.js";
 
@@ -21,9 +27,14 @@ const MAX_WAITING_CANDIDATES = 256;
  * @typedef {"preparing" | "incoming" | "ringing" | "connecting" | "connected" | "interrupted" | "ending" | "ended"} CallState
  */
 
+/** Labels of our channels. Older clients use others, for text alone. */
+const CHAT = "chat";
+const FILE = "file";
+
 /** One call with one peer. */
 export class Call extends EventTarget {
   #connection = null;
+  #screen = null;
   #relays = null;
   #waiting = [];
   #state;
@@ -33,19 +44,33 @@ export class Call extends EventTarget {
    * @param {string} options.sessionId `<caller>-<callee>`.
    * @param {{id: string, name: string}} options.peer The other side.
    * @param {boolean} options.outgoing True if this side calls.
+   * @param {"video" | "audio" | "data"} options.media What it began as.
    * @param {RTCSessionDescriptionInit} [options.offer] The other side's offer, of an incoming call.
    */
-  constructor({ sessionId, peer, outgoing, offer }) {
+  constructor({ sessionId, peer, outgoing, media, offer }) {
     super();
     this.sessionId = sessionId;
     this.peer = peer;
     this.outgoing = outgoing;
+    this.media = media;
     this.remoteOffer = offer ?? null;
     this.localStream = null;
     this.remoteStream = new MediaStream();
     this.connectedAt = 0;
     this.relayOnly = false;
     this.note = "";
+
+    /** Whether the server said that the other side is gone. */
+    this.peerLeft = false;
+
+    /** @type {Chat | null} Text to and from the other side, if it understands that. */
+    this.chat = null;
+
+    /** What the other side has switched on, as far as it says so. */
+    this.remoteState = { microphone: true, camera: true, screen: false };
+
+    /** @type {FileTransfer | null} Files, likewise. */
+    this.files = null;
     this.#state = outgoing ? "preparing" : "incoming";
   }
 
@@ -97,21 +122,30 @@ export class Call extends EventTarget {
       this.remoteStream.addTrack(track);
       this.dispatchEvent(new Event("remote"));
     };
-    for (const track of media.stream.getTracks()) connection.addTrack(track, media.stream);
+    connection.ondatachannel = ({ channel }) => this.#take(channel);
+    for (const track of media.stream.getTracks()) {
+      connection.addTrack(track, media.stream);
+      track.onended = () => this.#lost(track.kind, track);
+    }
   }
 
   /** @returns {Promise<RTCSessionDescriptionInit>} The offer to send. */
   async makeOffer() {
     for (const kind of ["audio", "video"]) {
-      // without a camera of our own we still want to see the other side
-      if (!this.#tracks(kind).length) this.#connection.addTransceiver(kind, { direction: "recvonly" });
+      if (!this.#tracks(kind).length) this.#connection.addTransceiver(kind, { direction: "sendrecv", streams: [this.localStream] });
     }
+    for (const label of [CHAT, FILE]) this.#take(this.#connection.createDataChannel(label));
     return this.#describe();
   }
 
   /** @returns {Promise<RTCSessionDescriptionInit>} The answer to send to the offer that this call came with. */
   async makeAnswer() {
     await this.#acceptRemote(this.remoteOffer);
+    for (const transceiver of this.#connection.getTransceivers()) {
+      if (transceiver.sender.track || transceiver.direction !== "recvonly") continue;
+      transceiver.direction = "sendrecv"; // nothing to send yet, but perhaps later
+      transceiver.sender.setStreams?.(this.localStream);
+    }
     return this.#describe();
   }
 
@@ -159,19 +193,127 @@ export class Call extends EventTarget {
    */
   toggle(kind) {
     for (const track of this.#tracks(kind)) track.enabled = !track.enabled;
-    this.dispatchEvent(new Event("state"));
+    this.#changed();
   }
 
-  /** Let go of the connection, the camera and the microphone. */
+  /** Whether our screen is what the other side sees. */
+  get sharing() {
+    return this.#screen !== null;
+  }
+
+  /** @returns {MediaStream | null} What the other side sees of us. */
+  get shownStream() {
+    return this.#screen ? new MediaStream([this.#screen]) : this.localStream;
+  }
+
+  /**
+   * Whether the two sides agreed on a line to send something on.
+   *
+   * @param {"audio" | "video"} kind Sound or picture.
+   * @returns {boolean} False before the call is connected.
+   */
+  canSend(kind) {
+    return Boolean(this.connectedAt && !this.over && this.#line(kind)?.currentDirection?.startsWith("send"));
+  }
+
+  /**
+   * Send another camera or microphone than before, or one where there was none.
+   *
+   * @param {"audio" | "video"} kind Sound or picture.
+   * @param {MediaStreamTrack} track What to send from now on; it belongs to the call then.
+   */
+  async use(kind, track) {
+    if (this.over) {
+      track.stop(); // the call ended while the browser was asking for the device
+      return;
+    }
+    const [before] = this.#tracks(kind);
+    if (before) {
+      track.enabled = before.enabled;
+      before.onended = null;
+      before.stop();
+      this.localStream.removeTrack(before);
+    }
+    this.localStream.addTrack(track);
+    track.onended = () => this.#lost(kind, track); // unplugged, or forbidden by now
+    this.note = "";
+    if (!(kind === "video" && this.#screen)) await this.#line(kind)?.sender.replaceTrack(track);
+    this.#changed();
+  }
+
+  /**
+   * Send the screen instead of the camera, until `unshare` or until the browser's own button ends it.
+   *
+   * @param {MediaStreamTrack} screen What to show.
+   */
+  async share(screen) {
+    this.#screen = screen;
+    screen.onended = () => this.unshare();
+    await this.#line("video").sender.replaceTrack(screen);
+    this.#changed();
+  }
+
+  /** Send the camera again. */
+  async unshare() {
+    const screen = this.#screen;
+    if (!screen) return;
+    this.#screen = null;
+    screen.onended = null;
+    screen.stop();
+    if (!this.over) await this.#line("video").sender.replaceTrack(this.#tracks("video")[0] ?? null);
+    this.#changed();
+  }
+
+  /** Let go of the connection, the camera, the microphone and the screen. */
   close() {
     const connection = this.#connection;
     if (connection) {
-      connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
+      connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = connection.ondatachannel = null;
       connection.close();
     }
     this.#relays?.stop();
     this.#waiting = [];
+    if (this.#screen) this.#screen.onended = null;
+    this.#screen?.stop();
+    this.#screen = null;
     closeMedia(this.localStream);
+  }
+
+  #lost(kind, track) {
+    if (this.over) return;
+    this.localStream.removeTrack(track);
+    this.note = kind === "video" ? "Your camera has stopped." : "Your microphone has stopped: you are not heard.";
+    this.#changed();
+  }
+
+  /** Something of ours is different: here, and for the other side. */
+  #changed() {
+    this.chat?.tell({ microphone: this.local("audio") === "on", camera: this.local("video") === "on", screen: this.sharing });
+    this.dispatchEvent(new Event("state"));
+  }
+
+  #line(kind) {
+    return this.#connection?.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
+  }
+
+  /** Each channel is taken once; what older clients open is for text as it is. */
+  #take(channel) {
+    if (channel.label !== FILE) {
+      if (this.chat) return;
+      this.chat = new Chat(channel, channel.label !== CHAT);
+      this.chat.addEventListener("ready", () => this.#changed());
+      this.chat.addEventListener("state", ({ detail }) => {
+        this.remoteState = detail;
+        this.dispatchEvent(new Event("state"));
+      });
+      this.dispatchEvent(new Event("channel"));
+    } else if (channel.readyState === "open") {
+      if (this.files) return;
+      this.files = new FileTransfer(channel, { maxMessageSize: this.#connection.sctp?.maxMessageSize });
+      this.dispatchEvent(new Event("channel"));
+    } else {
+      channel.addEventListener("open", () => this.#take(channel), { once: true });
+    }
   }
 
   #tracks(kind) {
@@ -199,13 +341,17 @@ export class Call extends EventTarget {
 
   /** DTLS says at once that the other side closed; ICE only notices the silence, much later. */
   #watchTransport() {
-    const transport = this.#connection.getSenders()[0]?.transport;
+    const transport = this.#transport;
     if (transport) transport.onstatechange = () => this.#follow();
+  }
+
+  get #transport() {
+    return this.#connection.getSenders()[0]?.transport ?? this.#connection.sctp?.transport;
   }
 
   #follow() {
     if (this.over) return;
-    const dtls = this.#connection.getSenders()[0]?.transport?.state;
+    const dtls = this.#transport?.state;
     const now = this.#connection.connectionState;
     if (this.connectedAt && dtls === "closed") {
       this.#broken("peer-hung-up");

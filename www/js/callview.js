@@ -3,9 +3,10 @@
  */
 
 import { showAvatar } from "./avatar.js";
+import { canShareScreen } from "./media.js";
 import { readPath } from "./path.js";
 import { hasPicture } from "./picture.js";
-import { CALL_STATES, pathWords } from "./words.js";
+import { CALL_STATES, INCOMING, pathWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -14,21 +15,27 @@ const REFRESH_MS = 1000;
 
 /**
  * @typedef {object} CallIntents
- * @property {() => void} accept Take the incoming call.
+ * @property {(wanted?: import("./phone.js").Wanted) => void} accept Take the incoming call.
  * @property {() => void} hangUp Reject it, or end the call that goes on.
  * @property {(kind: "audio" | "video") => void} toggle Mute or unmute.
+ * @property {() => void} toggleScreen Share the screen, or do not any longer.
+ * @property {() => void} settings Open the settings.
  */
 
 /** Screen and sheet of the current call. */
 export class CallView {
   #call = null;
+  #panel;
   #timer = 0;
 
   /**
+   * @param {import("./panel.js").Panel} panel Chat and quality beside the picture.
    * @param {CallIntents} intents What to do when the person asks for it.
    */
-  constructor(intents) {
-    $("accept").addEventListener("click", intents.accept);
+  constructor(panel, intents) {
+    this.#panel = panel;
+    $("accept").addEventListener("click", () => intents.accept());
+    $("accept-audio").addEventListener("click", () => intents.accept("audio"));
     $("reject").addEventListener("click", intents.hangUp);
     $("incoming").addEventListener("cancel", (event) => {
       event.preventDefault(); // Escape
@@ -37,7 +44,9 @@ export class CallView {
     $("hang-up").addEventListener("click", intents.hangUp);
     $("mute").addEventListener("click", () => intents.toggle("audio"));
     $("camera").addEventListener("click", () => intents.toggle("video"));
-    document.addEventListener("keydown", (event) => this.#key(event, intents));
+    $("share").addEventListener("click", intents.toggleScreen);
+    $("call-settings").addEventListener("click", intents.settings);
+    document.addEventListener("keydown", (event) => this.#key(event));
     const remote = $("remote-video");
     for (const event of ["loadeddata", "resize", "emptied"]) remote.addEventListener(event, () => this.#fit());
   }
@@ -60,16 +69,40 @@ export class CallView {
     const changed = call !== this.#call;
     this.#call = call;
     const incoming = call?.state === "incoming";
-    if (call && changed) this.#introduce(call.peer);
+    if (call && changed) this.#introduce(call);
     this.#sheet(incoming);
     this.#screen(Boolean(call) && !incoming);
     if (call && !incoming) this.#update(call);
+    this.#panel.follow(call);
   }
 
-  #introduce(peer) {
+  /**
+   * Say whether the server could be asked for anything now.
+   *
+   * @param {boolean} online False while it is lost.
+   */
+  showServer(online) {
+    $("call-offline").hidden = online;
+  }
+
+  /**
+   * Say something about the call that goes on.
+   *
+   * @param {string} words What.
+   */
+  note(words) {
+    if (!this.#call) return;
+    this.#call.note = words;
+    this.#update(this.#call);
+  }
+
+  #introduce({ peer, media }) {
     for (const id of ["call-avatar", "incoming-avatar"]) showAvatar($(id), peer);
     for (const id of ["call-peer", "incoming-name"]) $(id).textContent = peer.name;
     $("incoming-id").textContent = `Id ${peer.id}`;
+    $("incoming-words").textContent = INCOMING[media];
+    $("accept-icon").setAttribute("href", `#icon-${{ video: "camera", audio: "phone", data: "chat" }[media]}`);
+    $("accept-audio").hidden = media !== "video";
   }
 
   #sheet(open) {
@@ -87,6 +120,7 @@ export class CallView {
     const screen = $("call");
     if (open === !screen.hidden) return;
     screen.hidden = !open;
+    for (const id of ["bar", "lobby"]) $(id).inert = open;
     clearInterval(this.#timer);
     if (open) {
       screen.focus();
@@ -96,7 +130,6 @@ export class CallView {
     attach($("remote-video"), null);
     attach($("local-video"), null);
     $("call-time").hidden = $("path").hidden = true;
-    $("path").open = false;
     screen.dataset.state = "";
     screen.dataset.picture = "false";
   }
@@ -110,12 +143,28 @@ export class CallView {
     }
     const started = call.over ? null : call;
     attach($("remote-video"), started?.remoteStream.getTracks().length ? call.remoteStream : null);
-    attach($("local-video"), started?.localStream ?? null);
-    showSwitch($("mute"), call.local("audio"), "Mute microphone", "Unmute microphone", "M");
-    showSwitch($("camera"), call.local("video"), "Turn camera off", "Turn camera on", "V");
-    $("own-tile").dataset.camera = call.local("video");
+    this.#showOwn(call, started);
+    $("remote-muted").hidden = call.remoteState.microphone || !call.connectedAt || call.over;
     $("call-note").textContent = call.note;
     $("call-note").hidden = !call.note;
+  }
+
+  #showOwn(call, started) {
+    const camera = call.local("video");
+    const silent = call.media === "data";
+    if ($("own-tile").dataset.sharing !== String(call.sharing)) attach($("local-video"), started?.shownStream ?? null);
+    else if (!call.sharing) attach($("local-video"), started?.localStream ?? null);
+    $("own-tile").dataset.sharing = String(call.sharing);
+    $("own-tile").dataset.camera = camera;
+    $("own-tile").hidden = silent || !call.localStream || (camera === "none" && !call.sharing);
+    $("own-badge").hidden = !call.sharing;
+    $("mute").hidden = $("camera").hidden = silent;
+    showSwitch($("mute"), call.local("audio"), call.canSend("audio"), "Mute microphone", "Unmute microphone", "M");
+    showSwitch($("camera"), camera, call.canSend("video"), "Turn camera off", "Turn camera on", "V");
+    $("share").hidden = silent || !canShareScreen;
+    $("share").disabled = !call.canSend("video");
+    label($("share"), call.sharing ? "Stop sharing the screen" : "Share screen", "S");
+    $("share").setAttribute("aria-pressed", String(call.sharing));
   }
 
   async #refresh() {
@@ -140,11 +189,14 @@ export class CallView {
     $("call").dataset.portrait = String(video.videoHeight > video.videoWidth);
   }
 
-  #key(event, intents) {
-    const typing = event.target instanceof HTMLInputElement;
-    if ($("call").hidden || typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key.toLowerCase() === "m") intents.toggle("audio");
-    if (event.key.toLowerCase() === "v") intents.toggle("video");
+  #key(event) {
+    const typing = event.target.matches?.("input:not([type=checkbox]), select, textarea");
+    const elsewhere = $("call").hidden || document.querySelector("dialog[open]");
+    if (elsewhere || typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = { m: "mute", v: "camera", s: "share", c: "open-chat", q: "path-words" }[event.key.toLowerCase()];
+    if (!target || $(target).hidden || $(target).disabled) return;
+    event.preventDefault(); // the letter must not land in the field that opens
+    $(target).click();
   }
 }
 
@@ -162,16 +214,20 @@ function attach(video, stream) {
 /**
  * @param {HTMLButtonElement} button Mute or camera.
  * @param {"on" | "off" | "none"} state State of the device.
+ * @param {boolean} canAdd Whether a device that is not there could be opened.
  * @param {string} offLabel What pressing it does while the device is on.
  * @param {string} onLabel What pressing it does while the device is off.
  * @param {string} key Its key on the keyboard.
  */
-function showSwitch(button, state, offLabel, onLabel, key) {
-  const label = state === "off" ? onLabel : offLabel;
-  button.disabled = state === "none";
-  button.setAttribute("aria-pressed", String(state === "off"));
-  button.setAttribute("aria-label", label);
-  button.title = `${label} (${key})`;
+function showSwitch(button, state, canAdd, offLabel, onLabel, key) {
+  button.disabled = state === "none" && !canAdd;
+  button.setAttribute("aria-pressed", String(state !== "on"));
+  label(button, state === "on" ? offLabel : onLabel, key);
+}
+
+function label(button, words, key) {
+  button.setAttribute("aria-label", words);
+  button.title = `${words} (${key})`;
 }
 
 /**

@@ -12,28 +12,37 @@ const FRESH_PART = 0.5;
 
 /** The server's answer, remembered while its credentials are fresh. */
 export class IceServers {
+  #settings;
   #servers = [];
-  #username = "";
+  #key = "";
   #freshUntil = 0;
+
+  /**
+   * @param {import("./settings.js").Settings} settings Where to ask, as whom, and with which token.
+   */
+  constructor(settings) {
+    this.#settings = settings;
+  }
 
   /** Why the server could not be asked the last time; empty if it could. */
   problem = "";
 
   /**
-   * @param {string} username Id to ask for.
    * @returns {Promise<RTCIceServer[]>} The servers to use; empty if there are none.
    */
-  async get(username) {
-    if (username === this.#username && performance.now() < this.#freshUntil) return this.#servers;
+  async get() {
+    const { turnUrl, id, token } = this.#settings;
+    const key = JSON.stringify([turnUrl, id, token]);
+    if (key === this.#key && performance.now() < this.#freshUntil) return this.#servers;
     try {
-      const answer = await ask(username);
+      const answer = await ask(turnUrl, id, token);
       this.#servers = answer.servers;
-      this.#username = username;
+      this.#key = key;
       this.#freshUntil = performance.now() + answer.ttl * 1000 * FRESH_PART;
       this.problem = "";
       return this.#servers;
     } catch (error) {
-      console.info("No ICE servers from /api/turn, going on without:", error.message);
+      console.info("No ICE servers from the server, going on without:", error.message);
       this.problem = error.message;
       return [];
     }
@@ -46,12 +55,15 @@ export class IceServers {
 }
 
 /**
+ * @param {string} url Where to ask.
  * @param {string} username Id to ask for.
+ * @param {string} token What to show; empty if there is none.
  * @returns {Promise<{servers: RTCIceServer[], ttl: number}>} The checked answer.
  */
-async function ask(username) {
+async function ask(url, username, token) {
   const query = new URLSearchParams({ service: "turn", username, format: "ice" });
-  const response = await fetch(`/api/turn?${query}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(`${url}?${query}`, { cache: "no-store", headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new Error(`HTTP status ${response.status}`);
   const answer = await response.json();
   const servers = Array.isArray(answer?.iceServers) ? answer.iceServers.filter(isUsable) : [];

@@ -4,10 +4,15 @@
 
 import { CallView } from "./callview.js";
 import { IceServers } from "./ice.js";
+import { InviteView } from "./inviteview.js";
+import { MediaHelp } from "./mediahelp.js";
+import { Panel } from "./panel.js";
 import { PeerList } from "./peerlist.js";
 import { Phone } from "./phone.js";
+import { unreachableAdvice } from "./refusal.js";
 import { RingTone } from "./ring.js";
 import { Settings, describeBrowser, randomId } from "./settings.js";
+import { SettingsView } from "./settingsview.js";
 import { Signaling } from "./signaling.js";
 import { View } from "./view.js";
 import { endingWords, insecureWords } from "./words.js";
@@ -18,24 +23,35 @@ const RECENT_MS = 3000;
 /** Endings that look the same whether the other side pressed a button or went away. */
 const MAY_HAVE_LEFT = new Set(["peer-hung-up", "peer-rejected", "peer-cancelled", "peer-gave-up", "connection-lost"]);
 
+/** Endings that a look at the network may explain. */
+const NETWORK_TROUBLE = new Set(["no-path", "connection-lost", "peer-gave-up"]);
+
+const ICE_TEST = { href: "ice.html", words: "Test your network" };
+
 const settings = new Settings();
 const signaling = new Signaling();
-const ice = new IceServers();
+const ice = new IceServers(settings);
 const ringTone = new RingTone();
-const phone = new Phone({ signaling, settings, ice, nameOf });
+const mediaHelp = new MediaHelp();
+const phone = new Phone({ signaling, settings, ice, nameOf, askMedia: (error, wanted) => mediaHelp.ask(error, wanted) });
+const inviteView = new InviteView();
+const settingsView = new SettingsView(settings, { place: moved, device: (kind) => phone.useDevice(kind) });
 const view = new View(settings, {
   signIn,
   signOut,
   renewId: randomId,
   dial,
   retry: () => signaling.retryNow(),
-  change: (choices) => settings.setChoices(choices),
+  settings: () => settingsView.show(),
+  invite: () => inviteView.show(settings.inviteLink),
 });
 const peerList = new PeerList(dial);
-const callView = new CallView({
-  accept: () => phone.accept(),
+const callView = new CallView(new Panel(), {
+  accept: (wanted) => phone.accept(wanted),
   hangUp: () => phone.hangUp(),
-  toggle: (kind) => phone.current?.toggle(kind),
+  toggle: (kind) => phone.toggle(kind),
+  toggleScreen: () => phone.toggleScreen(),
+  settings: () => settingsView.show(),
 });
 
 /** @type {import("./peerlist.js").Peer[]} Everybody who is signed in, as the server said last. */
@@ -43,6 +59,12 @@ let peers = [];
 
 /** @type {{peer: {id: string, name: string}, cause: string, at: number} | null} The call before. */
 let lastEnding = null;
+
+/** Whom the link asks to call; once is enough. */
+let invitedBy = settings.invitedBy;
+
+/** Whether the place to sign in was changed while a call went on. */
+let movesLater = false;
 
 /**
  * @param {string} id Id of a peer.
@@ -53,17 +75,25 @@ function nameOf(id) {
 }
 
 /**
- * @param {{id: string, name: string}} identity What the person entered.
+ * @param {import("./view.js").Entered} entered What the person entered.
  */
-function signIn(identity) {
-  if (!identity.id) return;
-  settings.setIdentity(identity);
+function signIn({ id, name, room, password, token }) {
+  if (!id) return;
+  settings.setIdentity({ id, name });
+  if (room !== null && room !== settings.room) settings.setPlace({ server: settings.customServer, room });
+  if (password !== null) settings.password = password;
+  if (token !== null) settings.token = token;
   view.notify("");
-  signaling.signIn(settings.serverUrl, {
-    id: settings.id,
-    name: settings.displayName,
-    user_agent: describeBrowser(),
-  });
+  connect();
+}
+
+/** Sign in as and where the settings say. */
+function connect() {
+  const { id, displayName: name, room, password } = settings;
+  const identity = { id, name, user_agent: describeBrowser() };
+  if (room) identity.room = room;
+  if (room && password) identity.password = password;
+  signaling.signIn(settings.serverUrl, identity, settings.token);
 }
 
 /** Leave, and forget that a reload should come back. */
@@ -75,15 +105,24 @@ function signOut() {
   view.screen("signin");
 }
 
+/** The settings name another name, room, server or token: go there, but let a call come to its end. */
+function moved() {
+  history.replaceState(null, "", settings.pageUrl);
+  view.showPlace();
+  movesLater = Boolean(phone.current);
+  if (!movesLater && document.body.dataset.screen === "people") connect();
+}
+
 /**
  * @param {string} id Whom to call.
+ * @param {"video" | "audio"} [media] With the camera or without.
  */
-function dial(id) {
+function dial(id, media = "video") {
   if (!signaling.online) view.notify("There is no connection to the server at the moment, so nobody can be called.", "problem");
   else if (id === settings.id) view.notify("That is your own id.", "problem");
   else {
     view.notify("");
-    phone.dial(id);
+    phone.dial(id, media);
   }
 }
 
@@ -110,38 +149,54 @@ function refreshList() {
  */
 function showEnding({ peer, cause, why }) {
   const { tone, words } = endingWords(cause, peer.name, why);
-  view.notify(words, tone);
+  view.notify(words, tone, NETWORK_TROUBLE.has(cause) ? ICE_TEST : null);
   lastEnding = { peer, cause, at: performance.now() };
 }
 
+/** We are in: show everybody, and call who invited us. */
+function entered() {
+  settings.setSignedIn(true);
+  view.showSelf();
+  view.showPlace();
+  callView.showSelf({ id: settings.id, name: settings.displayName });
+  view.settle("server");
+  view.screen("people");
+  ice.forget(); // a server that was started anew may relay elsewhere
+  ice.get(); // so that the first call need not wait for it
+}
+
 signaling.addEventListener("message", ({ detail: { type, data } }) => {
-  if (type === "peers") showPeers(data);
-  else phone.receive(type, data); // it ignores what it does not know
+  if (type !== "peers") {
+    phone.receive(type, data); // it ignores what it does not know
+    return;
+  }
+  showPeers(data);
+  if (invitedBy && !phone.current) dial(invitedBy);
+  invitedBy = "";
 });
 
 signaling.addEventListener("state", ({ detail }) => {
-  const { state, words, newId } = detail;
+  const { state, words, ask, unreachable } = detail;
   view.showServer(detail);
+  callView.showServer(state === "online");
   if (state === "online") {
-    settings.setSignedIn(true);
-    view.showSelf();
-    callView.showSelf({ id: settings.id, name: settings.displayName });
-    view.screen("people");
-    ice.forget(); // a server that was started anew may relay elsewhere
-    ice.get(settings.id); // so that the first call need not wait for it
+    entered();
   } else if (state === "waiting") {
     phone.serverLost();
+    const { words: advice, link } = unreachableAdvice(settings.serverUrl, location.host);
+    if (unreachable && !phone.current) view.notify(advice, "problem", link, "server");
   } else if (state === "refused") {
     phone.serverLost();
     settings.setSignedIn(false);
     view.screen("signin");
-    view.notify(newId ? `${words} A new one is filled in below: sign in again to use it.` : words, "problem");
-    if (newId) view.offerId(randomId());
+    view.notify(ask === "id" ? `${words} A new one is filled in below: sign in again to use it.` : words, "problem", null, "server");
+    view.ask(ask, randomId());
   }
   refreshList();
 });
 
 phone.addEventListener("change", ({ detail: call }) => {
+  if (!call || call.over) mediaHelp.dismiss();
   callView.show(call);
   ringTone.set(settings.ringTone && call?.state === "incoming");
   document.title = call ? `${call.state === "incoming" ? "Call from " : ""}${call.peer.name} – Tornado WebRTC` : "Tornado WebRTC";
@@ -151,11 +206,15 @@ phone.addEventListener("change", ({ detail: call }) => {
 phone.addEventListener("ended", ({ detail }) => {
   showEnding(detail);
   if (!peerList.focus(detail.peer.id)) view.focusTitle();
+  if (movesLater) moved();
 });
 
-phone.addEventListener("missed", ({ detail: { peer, busy } }) => {
-  view.notify(busy ? `${peer.name} called while you were in a call.` : `${peer.name} asked for a text chat, which this page does not have.`);
-});
+phone.addEventListener("missed", ({ detail: { peer } }) => callView.note(`${peer.name} called while you are in this call.`));
+phone.addEventListener("trouble", ({ detail: words }) => callView.note(words));
 
+// the other side need not wait for the network to notice
+window.addEventListener("pagehide", () => phone.hangUp());
+
+if (location.hash) history.replaceState(null, "", settings.pageUrl); // a token is not to be bookmarked
 if (!window.isSecureContext) view.notify(insecureWords(), "problem");
-if (settings.wasSignedIn) signIn({ id: settings.id, name: settings.name });
+if (settings.wasSignedIn) connect();

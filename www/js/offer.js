@@ -7,7 +7,7 @@
  * @property {string} from Who calls.
  * @property {string} sessionId Name of the session.
  * @property {RTCSessionDescriptionInit} description The caller's description.
- * @property {string} media "video", "audio" or, from some older clients, "data".
+ * @property {"video" | "audio" | "data"} media What the caller wants; "data" is a text chat.
  */
 
 /**
@@ -19,7 +19,12 @@
 export function readOffer(data) {
   const { from, session_id: sessionId, description, media = "video" } = data;
   const texts = [from, sessionId, description?.sdp, description?.type, media];
-  return texts.every((text) => typeof text === "string") ? { from, sessionId, description, media } : null;
+  return texts.every((text) => typeof text === "string") ? { from, sessionId, description, media: readMedia(media) } : null;
+}
+
+/** Older clients say "data" for a text chat, and "video" for everything else. */
+function readMedia(text) {
+  return text === "audio" || text === "data" ? text : "video";
 }
 
 /**
@@ -34,7 +39,7 @@ export function readOffer(data) {
  *   other at the same time; the call of the lower id stands, and both sides decide alike.
  */
 export function judgeOffer(offer, current, offered, selfId) {
-  if (!current) return offer.media === "data" ? "turn-away" : "ring";
+  if (!current) return "ring";
   if (current.sessionId === offer.sessionId) {
     // a name that belongs to a call with somebody else must not even be answered by `bye`
     return current.peer.id === offer.from ? "restart" : "ignore";

@@ -6,6 +6,7 @@
  */
 
 import { showAvatar } from "./avatar.js";
+import { button, element, icon } from "./element.js";
 
 /**
  * @typedef {object} Peer
@@ -23,7 +24,7 @@ export class PeerList {
   #onCall;
 
   /**
-   * @param {(id: string) => void} onCall Called with the id of a peer to call.
+   * @param {(id: string, media: "video" | "audio") => void} onCall Called with the id of a peer to call.
    */
   constructor(onCall) {
     this.#onCall = onCall;
@@ -58,9 +59,9 @@ export class PeerList {
    * @returns {boolean} False if there is no such button.
    */
   focus(id) {
-    const button = this.#rows.get(id)?.querySelector("button");
-    button?.focus();
-    return Boolean(button);
+    const call = this.#rows.get(id)?.querySelector("button:last-of-type");
+    call?.focus();
+    return Boolean(call);
   }
 
   #row(peer, self, canCall) {
@@ -69,10 +70,9 @@ export class PeerList {
     showAvatar(row.querySelector(".avatar"), peer);
     row.querySelector(".peer-name").textContent = peer.name || "Guest";
     row.querySelector(".peer-agent").textContent = peer.user_agent;
-    const button = row.querySelector("button");
-    if (button) {
-      button.disabled = !canCall;
-      button.setAttribute("aria-label", `Call ${peer.name || "Guest"}, id ${peer.id}`);
+    for (const call of row.querySelectorAll("button")) {
+      call.disabled = !canCall;
+      call.setAttribute("aria-label", `${call.title} with ${peer.name || "Guest"}, id ${peer.id}`);
     }
     return row;
   }
@@ -95,44 +95,14 @@ export class PeerList {
     const avatar = element("span", "avatar");
     avatar.setAttribute("aria-hidden", "true");
     row.append(avatar, text);
-    if (!self) row.append(this.#callButton(id));
+    if (!self) row.append(this.#callButton(id, "audio"), this.#callButton(id, "video"));
     return row;
   }
 
-  #callButton(id) {
-    const button = element("button", "icon-button call");
-    button.type = "button";
-    button.title = "Call";
-    button.append(icon("camera"));
-    button.addEventListener("click", () => this.#onCall(id));
-    return button;
+  #callButton(id, media) {
+    const call = button("icon-button call", "", () => this.#onCall(id, media));
+    call.title = media === "video" ? "Video call" : "Audio call";
+    call.append(icon(media === "video" ? "camera" : "phone"));
+    return call;
   }
-}
-
-/**
- * @param {string} tag Element name.
- * @param {string} className Its class.
- * @param {string} [text] Its text.
- * @returns {HTMLElement} A new element.
- */
-function element(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
-
-/**
- * @param {string} name Name of a symbol in index.html, without "icon-".
- * @returns {SVGElement} A new icon.
- */
-function icon(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  const use = document.createElementNS(space, "use");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `#icon-${name}`);
-  svg.append(use);
-  return svg;
 }

@@ -4,13 +4,13 @@
  * Events:
  *   `change`  the current call, or its state, has changed (`current` may be null now).
  *   `ended`   detail {peer, cause, why}: a call is over; the causes are those of words.js.
- *   `missed`  detail {peer, busy}: a call that was turned away, since another is going on
- *             (busy) or since it asks for what this page does not do.
+ *   `missed`  detail {peer}: a call that was turned away, since another is going on.
+ *   `trouble` detail words: something that a person asked for in a call did not work.
  */
 
 import { Call } from "./call.js";
 import { EarlyCandidates } from "./earlycandidates.js";
-import { MediaError, closeMedia, openMedia } from "./media.js";
+import { MediaError, closeMedia, openMedia, openScreen, openTrack } from "./media.js";
 import { judgeOffer, readOffer } from "./offer.js";
 import { hasRelay, restrict } from "./relay.js";
 import { noRelayWords, relayWords } from "./words.js";
@@ -24,8 +24,15 @@ const CONNECT_S = 30;
 /** How long to wait for the server's echo of our own `bye`. */
 const ECHO_S = 2;
 
+/** How long the other side has to say that it is still there after the server said that it is gone. */
+const ALIVE_S = 3;
+
 /** TURN's "Unauthorized": the credential is wrong or expired. */
 const UNAUTHORIZED = 401;
+
+/**
+ * @typedef {"video" | "audio" | "none"} Wanted What to send: camera and microphone, the microphone alone, nothing.
+ */
 
 /** Everything about calls that is neither media nor picture. */
 export class Phone extends EventTarget {
@@ -33,6 +40,7 @@ export class Phone extends EventTarget {
   #settings;
   #ice;
   #nameOf;
+  #askMedia;
   #call = null;
   #offered = false;
   #timer = 0;
@@ -45,13 +53,16 @@ export class Phone extends EventTarget {
    * @param {import("./settings.js").Settings} parts.settings Own id, relay only or not.
    * @param {import("./ice.js").IceServers} parts.ice STUN and TURN servers.
    * @param {(id: string) => string} parts.nameOf Name of a peer.
+   * @param {(error: MediaError, wanted: Wanted) => Promise<Wanted | null>} parts.askMedia What to
+   *   open instead of what could not be opened; null: nothing, and no call.
    */
-  constructor({ signaling, settings, ice, nameOf }) {
+  constructor({ signaling, settings, ice, nameOf, askMedia }) {
     super();
     this.#signaling = signaling;
     this.#settings = settings;
     this.#ice = ice;
     this.#nameOf = nameOf;
+    this.#askMedia = askMedia;
   }
 
   /** @returns {Call | null} The call that is going on, in whatever state. */
@@ -63,28 +74,33 @@ export class Phone extends EventTarget {
    * Call somebody.
    *
    * @param {string} id Whom.
+   * @param {"video" | "audio"} [media] With the camera or without.
    */
-  async dial(id) {
+  async dial(id, media = "video") {
     if (this.#call || id === this.#settings.id) return;
-    const call = this.#begin({ sessionId: `${this.#settings.id}-${id}`, id, outgoing: true });
+    const call = this.#begin({ sessionId: `${this.#settings.id}-${id}`, id, outgoing: true, media });
     await this.#try(call, async () => {
-      await this.#open(call);
+      await this.#open(call, media);
       if (call.over) return;
       const description = await call.makeOffer();
       if (call.over) return;
-      this.#send("offer", call, { description, media: "video" });
+      this.#send("offer", call, { description, media });
       this.#offered = true;
       this.#expect("ringing", RING_S, () => this.#giveUp("no-answer"));
     });
   }
 
-  /** Take the incoming call. */
-  async accept() {
+  /**
+   * Take the incoming call.
+   *
+   * @param {Wanted} [wanted] What to send; by default what the caller asks for.
+   */
+  async accept(wanted) {
     const call = this.#call;
     if (call?.state !== "incoming") return;
     call.state = "preparing";
     await this.#try(call, async () => {
-      await this.#open(call);
+      await this.#open(call, wanted ?? call.media);
       if (call.over) return;
       const description = await call.makeAnswer();
       if (call.over) return;
@@ -99,6 +115,45 @@ export class Phone extends EventTarget {
     if (!call || call.over) return;
     if (call.state === "incoming") this.#giveUp("rejected");
     else this.#giveUp(call.outgoing && !call.connectedAt ? "cancelled" : "hung-up");
+  }
+
+  /**
+   * Mute or unmute; a camera or microphone that is not open yet is opened.
+   *
+   * @param {"audio" | "video"} kind Microphone or camera.
+   */
+  async toggle(kind) {
+    const call = this.#call;
+    if (!call) return;
+    if (call.local(kind) !== "none") call.toggle(kind);
+    else if (call.canSend(kind)) await this.useDevice(kind);
+  }
+
+  /**
+   * Send the device that the settings name, from now on.
+   *
+   * @param {"audio" | "video"} kind Microphone or camera.
+   */
+  async useDevice(kind) {
+    const call = this.#call;
+    if (!call?.canSend(kind)) return;
+    try {
+      await call.use(kind, await openTrack(kind, this.#settings));
+    } catch (error) {
+      this.#emit("trouble", error.message);
+    }
+  }
+
+  /** Begin or end to share the screen. */
+  async toggleScreen() {
+    const call = this.#call;
+    if (call?.sharing) {
+      await call.unshare();
+    } else if (call?.canSend("video")) {
+      const screen = await openScreen();
+      if (screen && call.canSend("video")) await call.share(screen);
+      else screen?.stop(); // the call ended while a window was being chosen
+    }
   }
 
   /**
@@ -124,12 +179,13 @@ export class Phone extends EventTarget {
     else if (!this.#call.connectedAt) this.#end("server-lost");
   }
 
-  #begin({ sessionId, id, outgoing, offer }) {
-    const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, offer });
+  #begin({ sessionId, id, outgoing, media, offer }) {
+    const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, media, offer });
     this.#call = call;
     this.#offered = !outgoing;
     call.addEventListener("state", () => this.#changed(call));
     call.addEventListener("remote", () => this.#changed(call));
+    call.addEventListener("channel", () => this.#changed(call));
     call.addEventListener("candidate", ({ detail }) => this.#send("candidate", call, { candidate: detail }));
     call.addEventListener("broken", ({ detail }) => (detail === "no-path" ? this.#noPath() : this.#giveUp(detail)));
     for (const candidate of this.#early.take(sessionId, id)) call.addCandidate(candidate);
@@ -137,13 +193,27 @@ export class Phone extends EventTarget {
     return call;
   }
 
-  async #open(call) {
-    const [media, offered] = await Promise.all([openMedia(), this.#ice.get(this.#settings.id)]);
+  async #open(call, wanted) {
+    const [media, offered] = await Promise.all([this.#media(call, wanted === "data" ? "none" : wanted), this.#ice.get()]);
     const { relayOnly, relayTransport } = this.#settings;
     const servers = restrict(offered, relayTransport);
     if (!call.over && relayOnly && !hasRelay(servers)) this.#giveUp("failed", noRelayWords(relayTransport, this.#ice.problem));
     if (call.over) closeMedia(media.stream); // for example while the browser was asking for the camera
     else call.open(media, servers, relayOnly);
+  }
+
+  /** Open what is wanted, or whatever else the person agrees to. */
+  async #media(call, wanted) {
+    for (;;) {
+      try {
+        const media = await openMedia(wanted, this.#settings);
+        return call.media === "data" ? { ...media, note: "" } : media;
+      } catch (error) {
+        const instead = call.over ? null : await this.#askMedia(error, wanted);
+        if (!instead) throw error;
+        wanted = instead;
+      }
+    }
   }
 
   async #try(call, steps) {
@@ -163,11 +233,11 @@ export class Phone extends EventTarget {
     if (judgement === "take-theirs") this.#yield(own);
     if (judgement === "turn-away" || judgement === "keep-ours") this.#sayBye(offer.sessionId);
     if (judgement === "turn-away") {
-      this.#emit("missed", { peer: { id: offer.from, name: this.#nameOf(offer.from) }, busy: Boolean(own) });
+      this.#emit("missed", { peer: { id: offer.from, name: this.#nameOf(offer.from) } });
     }
     if (this.#call || judgement === "turn-away") return;
-    this.#begin({ sessionId: offer.sessionId, id: offer.from, outgoing: false, offer: offer.description });
-    if (judgement === "take-theirs") this.accept(); // the person wanted this call anyway
+    this.#begin({ sessionId: offer.sessionId, id: offer.from, outgoing: false, media: offer.media, offer: offer.description });
+    if (judgement === "take-theirs") this.accept(own.media); // the person wanted this call anyway
   }
 
   /** Drop our own call for that of the same peer. */
@@ -194,14 +264,27 @@ export class Phone extends EventTarget {
     this.#early.forget(sessionId);
     if (this.#call?.sessionId !== sessionId) return;
     if (this.#call.state === "ending") this.#finish();
-    else if (this.#call.connectedAt || this.#call.state === "preparing") this.#end("peer-hung-up");
+    else if (this.#call.connectedAt) this.#doubt("peer-hung-up");
+    else if (this.#call.state === "preparing") this.#end("peer-hung-up");
     else if (this.#call.state === "ringing") this.#end("peer-rejected");
     else if (this.#call.state === "incoming") this.#end("peer-cancelled");
     else this.#end("peer-gave-up");
   }
 
   #left(id) {
-    if (this.#call?.peer.id === id && !this.#call.over) this.#end("peer-left");
+    if (this.#call?.peer.id !== id || this.#call.over) return;
+    this.#call.peerLeft = true;
+    this.#doubt("peer-left");
+  }
+
+  /**
+   * The server says that the other side is gone. That is also what it says when it stops itself, or
+   * when only the other side's connection to it broke, so ask on the direct way, if there is one.
+   */
+  async #doubt(cause) {
+    const call = this.#call;
+    if (call.chat?.ready && (await call.chat.alive(ALIVE_S))) return;
+    if (call === this.#call && !call.over) this.#end(call.peerLeft ? "peer-left" : cause);
   }
 
   #refused({ request, reason, code }) {

@@ -1,14 +1,15 @@
 /**
  * Who this tab is and how it wants to call.
  *
- * A link may fix a value (`?id=`, `?name=`, `?ws=`, `?relay=1`, `?transport=udp` or `tcp`;
- * docs/http.md lists them); otherwise the tab remembers its own in sessionStorage, so that a
- * reload keeps the id and two tabs never share one.
+ * A link may fix a value (docs/demo-client.md lists the parameters). What is chosen is kept in
+ * localStorage; who a tab is, its id and name, in its sessionStorage, so that a reload keeps the id
+ * and two tabs never share one. Secrets are kept in sessionStorage only, together with the server
+ * they were entered for: no other one is ever shown them.
  */
 
 const PREFIX = "tornado-webrtc.";
 
-/** Longest id that the server accepts. */
+/** Longest id, and longest name of a room, that servers accept. */
 const MAX_ID_LENGTH = 128;
 
 /**
@@ -35,6 +36,22 @@ export function describeBrowser() {
 }
 
 /**
+ * Read the address of a server as a person types it.
+ *
+ * @param {string} text `wss://HOST:8086/ws`, or less: `HOST:8086`, `https://HOST:8086`.
+ * @returns {string} A ws: or wss: address; empty if it is none.
+ */
+export function readServerUrl(text) {
+  const trimmed = text.trim();
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed.replace(/^http/i, "ws") : `wss://${trimmed}`;
+  if (!trimmed || /\s/.test(trimmed) || !/^wss?:\/\//i.test(full) || !URL.canParse(full)) return "";
+  const url = new URL(full);
+  url.hash = "";
+  if (url.pathname === "/") url.pathname = "/ws";
+  return url.href;
+}
+
+/**
  * @param {string} text From the link, the storage or the page.
  * @returns {import("./relay.js").RelayTransport} "any" unless it is one of the others.
  */
@@ -47,13 +64,15 @@ function readTransport(text) {
  * @property {boolean} relayOnly Whether calls may use TURN servers only.
  * @property {import("./relay.js").RelayTransport} relayTransport How to reach those.
  * @property {boolean} ringTone Whether a call makes a sound.
+ * @property {string} camera Id of the preferred camera; empty: the browser's choice.
+ * @property {string} microphone Id of the preferred microphone.
  */
 
-/** What a person can set, from the link or from an earlier visit of this tab. */
+/** What a person can set, from the link or from an earlier visit. */
 export class Settings {
   #query;
-
   #location;
+  #server;
 
   /**
    * @param {Location | URL} [place] Address of the page.
@@ -61,12 +80,19 @@ export class Settings {
   constructor(place = location) {
     this.#location = place;
     this.#query = new URLSearchParams(place.search);
-    this.id = this.#initial("id").slice(0, MAX_ID_LENGTH) || randomId();
-    this.name = this.#initial("name");
+    const linked = this.#query.get("ws");
+    this.#server = linked === null ? this.#read("server") ?? "" : /^wss?:\/\//.test(linked) ? readServerUrl(linked) : "";
+    this.id = (this.#query.get("id") ?? this.#readTab("id") ?? "").trim().slice(0, MAX_ID_LENGTH) || randomId();
+    this.name = (this.#query.get("name") ?? this.#readTab("name") ?? this.#read("name") ?? "").trim();
+    this.room = this.#initial("room").slice(0, MAX_ID_LENGTH);
     this.relayOnly = this.#initial("relay") === "1";
     this.relayTransport = readTransport(this.#initial("transport"));
     this.ringTone = this.#read("ring") !== "0";
-    this.#write("id", this.id);
+    this.camera = this.#read("camera") ?? "";
+    this.microphone = this.#read("microphone") ?? "";
+    this.#writeTab("id", this.id);
+    const token = new URLSearchParams(place.hash.slice(1)).get("token");
+    if (token) this.token = token;
   }
 
   /**
@@ -79,19 +105,44 @@ export class Settings {
   }
 
   /**
-   * Where the signaling server listens: beside the page unless the link says otherwise.
+   * Whom the link asks to call, once signed in.
+   *
+   * @returns {string} An id; empty if the link is no invitation.
+   */
+  get invitedBy() {
+    return (this.#query.get("call") ?? "").trim().slice(0, MAX_ID_LENGTH);
+  }
+
+  /**
+   * Where the signaling server listens: beside the page unless the link or the person says otherwise.
    *
    * @returns {string} A ws: or wss: address.
    */
   get serverUrl() {
+    return this.#server || this.#ownServerUrl;
+  }
+
+  /** @returns {string} The server's address if it is not beside the page, else empty. */
+  get customServer() {
+    return this.serverUrl === this.#ownServerUrl ? "" : this.serverUrl;
+  }
+
+  get #ownServerUrl() {
     const scheme = this.#location.protocol === "http:" ? "ws" : "wss";
-    const own = `${scheme}://${this.#location.host}/ws`;
-    const given = this.#query.get("ws");
-    return new URL(given && /^wss?:\/\//.test(given) && URL.canParse(given) ? given : own).href;
+    return `${scheme}://${this.#location.host}/ws`;
   }
 
   /**
-   * Name of the signaling server, when a link has pointed the page at another host.
+   * Where that server tells its TURN servers.
+   *
+   * @returns {string} An http: or https: address.
+   */
+  get turnUrl() {
+    return new URL("api/turn", this.serverUrl.replace(/^ws/, "http")).href;
+  }
+
+  /**
+   * Name of the signaling server, when the page is pointed at another host.
    *
    * @returns {string} Empty if the page's own host is used.
    */
@@ -100,33 +151,86 @@ export class Settings {
     return url.hostname === this.#location.hostname ? "" : url.host;
   }
 
+  /** Whether the link chose the server: then somebody else did, and the person should know. */
+  get linkedServer() {
+    return this.#query.has("ws");
+  }
+
   /**
-   * The link to give to somebody else: this page, without this tab's identity.
+   * The link to give to somebody else: it opens this page and calls us.
    *
-   * @returns {string} An absolute address.
+   * @returns {string} An absolute address, without secrets and without this tab's name.
    */
   get inviteLink() {
     const url = new URL(this.#location.pathname, this.#location.origin);
-    const server = this.#query.get("ws");
-    if (server) url.searchParams.set("ws", server);
+    url.searchParams.set("call", this.id);
+    if (this.room) url.searchParams.set("room", this.room);
+    if (this.customServer) url.searchParams.set("ws", this.serverUrl);
     return url.href;
   }
 
   /** Whether this tab was signed in before it was reloaded. */
   get wasSignedIn() {
-    return this.#read("signed-in") === "1";
+    return this.#readTab("signed-in") === "1";
+  }
+
+  /** @returns {string} The token for this server; empty if there is none. */
+  get token() {
+    return this.#readSecret("token", this.serverUrl);
+  }
+
+  set token(value) {
+    this.#writeTab("token", JSON.stringify([this.serverUrl, value.trim()]));
+  }
+
+  /** @returns {string} The password of this room on this server; empty if there is none. */
+  get password() {
+    return this.#readSecret("password", this.#roomKey);
+  }
+
+  set password(value) {
+    this.#writeTab("password", JSON.stringify([this.#roomKey, value]));
+  }
+
+  get #roomKey() {
+    return `${this.room} ${this.serverUrl}`;
   }
 
   /**
-   * Remember an identity for this tab.
+   * Remember an identity for this tab; the name is also offered to the next one.
    *
    * @param {{id: string, name: string}} identity What the person entered.
    */
   setIdentity({ id, name }) {
     this.id = id.slice(0, MAX_ID_LENGTH);
     this.name = name;
-    this.#write("id", this.id);
+    this.#writeTab("id", this.id);
+    this.#writeTab("name", name);
     this.#write("name", name);
+  }
+
+  /**
+   * Remember where to sign in. It goes before what the link says from now on.
+   *
+   * @param {{server: string, room: string}} place As typed; an empty or unreadable server is the page's own.
+   */
+  setPlace({ server, room }) {
+    this.#server = readServerUrl(server);
+    this.room = room.trim().slice(0, MAX_ID_LENGTH);
+    for (const key of ["ws", "room"]) this.#query.delete(key);
+    this.#write("server", this.#server);
+    this.#write("room", this.room);
+  }
+
+  /**
+   * The address of the page as it should read now: without the token, and without what was overruled.
+   *
+   * @returns {string} An absolute address.
+   */
+  get pageUrl() {
+    const url = new URL(this.#location.pathname, this.#location.origin);
+    url.search = this.#query;
+    return url.href;
   }
 
   /**
@@ -135,40 +239,65 @@ export class Settings {
    * @param {boolean} signedIn True after signing in.
    */
   setSignedIn(signedIn) {
-    this.#write("signed-in", signedIn ? "1" : "0");
+    this.#writeTab("signed-in", signedIn ? "1" : "0");
   }
 
   /**
-   * Remember the choices of the settings sheet.
+   * Remember the choices of the settings dialog.
    *
    * @param {Choices} choices What is chosen there.
    */
-  setChoices({ relayOnly, relayTransport, ringTone }) {
-    this.relayOnly = relayOnly;
-    this.relayTransport = readTransport(relayTransport);
-    this.ringTone = ringTone;
+  setChoices({ relayOnly, relayTransport, ringTone, camera, microphone }) {
+    Object.assign(this, { relayOnly, ringTone, camera, microphone, relayTransport: readTransport(relayTransport) });
     this.#write("relay", relayOnly ? "1" : "0");
     this.#write("transport", this.relayTransport);
     this.#write("ring", ringTone ? "1" : "0");
+    this.#write("camera", camera);
+    this.#write("microphone", microphone);
   }
 
   #initial(key) {
     return (this.#query.get(key) ?? this.#read(key) ?? "").trim();
   }
 
-  #read(key) {
+  #readSecret(key, place) {
     try {
-      return sessionStorage.getItem(PREFIX + key);
+      const [owner, value] = JSON.parse(this.#readTab(key) ?? "[]");
+      return owner === place && typeof value === "string" ? value : "";
     } catch {
-      return null; // storage is switched off in this browser: the tab simply forgets
+      return ""; // not written by this page
     }
   }
 
+  #read(key) {
+    return load(() => localStorage, key);
+  }
+
   #write(key, value) {
-    try {
-      sessionStorage.setItem(PREFIX + key, value);
-    } catch {
-      // storage is switched off or full: the value lives as long as the page
-    }
+    save(() => localStorage, key, value);
+  }
+
+  #readTab(key) {
+    return load(() => sessionStorage, key);
+  }
+
+  #writeTab(key, value) {
+    save(() => sessionStorage, key, value);
+  }
+}
+
+function load(storage, key) {
+  try {
+    return storage().getItem(PREFIX + key);
+  } catch {
+    return null; // storage is switched off in this browser: the page simply forgets
+  }
+}
+
+function save(storage, key, value) {
+  try {
+    storage().setItem(PREFIX + key, value);
+  } catch {
+    // storage is switched off or full: the value lives as long as the page
   }
 }

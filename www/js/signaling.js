@@ -2,12 +2,13 @@
  * The connection to the signaling server: one WebSocket that is kept alive and reopened.
  *
  * Events:
- *   `state`    detail {state, words, retryIn?, newId?}; state is "connecting", "online",
- *              "waiting" (retryIn seconds until the next attempt), "refused" or "signed-out".
+ *   `state`    detail {state, words, retryIn?, unreachable?, ask?}; state is "connecting", "online",
+ *              "waiting" (retryIn seconds until the next attempt; unreachable if the server has not
+ *              answered at all since signing in), "refused" (ask: what is missing) or "signed-out".
  *   `message`  detail {type, data}; every message of the server except the heartbeat.
  */
 
-import { closeAdvice } from "./words.js";
+import { closeAdvice, refusalAdvice } from "./refusal.js";
 
 const FIRST_DELAY_S = 1;
 const LONGEST_DELAY_S = 30;
@@ -15,9 +16,18 @@ const LONGEST_DELAY_S = 30;
 /** Online for less than this, the next failure still counts as part of the same trouble. */
 const STABLE_AFTER_S = 5;
 
+/** After so many failures in a row it may be more than a restart. */
+const SUSPICIOUS_ATTEMPTS = 4;
+
 /** Silence after which the server is asked for a sign of life, and how long it has for it. */
 const SILENCE_S = 15;
 const PROBE_S = 10;
+
+/** Selected by servers that take tokens; a token rides beside it as the only header a page can set. */
+const SUBPROTOCOL = "tornado-webrtc";
+
+/** What may stand in that header (RFC 6455 section 4.1: "tokens" of RFC 2616); others go into `new`. */
+const HEADER_TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /**
  * How long to wait before an attempt: doubling, with jitter, so that the clients of a restarted
@@ -36,6 +46,8 @@ export function backOff(attempt, random = Math.random) {
 export class Signaling extends EventTarget {
   #url = "";
   #identity = null;
+  #token = "";
+  #reached = false;
   #socket = null;
   #attempt = 0;
   #retryTimer = 0;
@@ -59,12 +71,16 @@ export class Signaling extends EventTarget {
    * Connect, and stay connected until `signOut` or a refusal.
    *
    * @param {string} url Address of the server.
-   * @param {{id: string, name: string, user_agent: string}} identity What to sign in as.
+   * @param {{id: string, name: string, user_agent: string, room?: string, password?: string}} identity
+   *   What to sign in as.
+   * @param {string} [token] What to show to a server that asks for it.
    */
-  signIn(url, identity) {
+  signIn(url, identity, token = "") {
     this.#drop();
     this.#url = url;
-    this.#identity = identity;
+    this.#token = token;
+    this.#reached = false;
+    this.#identity = token && !HEADER_TOKEN.test(token) ? { ...identity, token } : identity;
     this.#attempt = 0;
     this.#connect();
   }
@@ -98,9 +114,11 @@ export class Signaling extends EventTarget {
   #connect() {
     this.#drop();
     this.#announce("connecting", "Connecting to the server…");
-    const socket = new WebSocket(this.#url);
+    const beside = this.#token && !this.#identity.token;
+    const socket = beside ? new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${this.#token}`]) : new WebSocket(this.#url);
     this.#socket = socket;
     socket.onopen = () => {
+      this.#reached = true;
       this.#heard();
       this.send("new", this.#identity);
       this.#watchTimer = setInterval(() => this.#watch(), 1000);
@@ -148,18 +166,18 @@ export class Signaling extends EventTarget {
 
   #closed(code) {
     const stable = this.online && performance.now() - this.#onlineSince > STABLE_AFTER_S * 1000;
-    const advice = closeAdvice(this.#refusal?.code === "id-in-use" ? 4409 : code, this.online);
-    const reason = this.#refusal && !advice.newId ? `The server refused: ${this.#refusal.reason}` : advice.words;
+    const refusal = this.#refusal && refusalAdvice(this.#refusal);
+    const { retry, words, ask = "" } = refusal ?? closeAdvice(code, this.online);
     this.#drop();
-    if (advice.retry === "never") {
-      this.#announce("refused", reason, { newId: advice.newId ?? false });
+    if (retry === "never") {
+      this.#announce("refused", words, { ask });
       return;
     }
     if (stable) this.#attempt = 0;
-    const delay = advice.retry === "now" && this.#attempt === 0 ? 0.1 : backOff(this.#attempt);
+    const delay = retry === "now" && this.#attempt === 0 ? 0.1 : backOff(this.#attempt);
     this.#attempt += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), delay * 1000);
-    this.#announce("waiting", reason, { retryIn: delay });
+    this.#announce("waiting", words, { retryIn: delay, unreachable: !this.#reached || this.#attempt >= SUSPICIOUS_ATTEMPTS });
   }
 
   #heard() {

@@ -1,23 +1,41 @@
 /**
- * The page around the calls: header, sign-in, messages, settings.
+ * The page around the calls: header, sign-in, messages.
  */
+
+import { showAvatar } from "./avatar.js";
 
 const $ = (id) => document.getElementById(id);
 
 /**
  * @typedef {object} Intents
- * @property {(identity: {id: string, name: string}) => void} signIn Sign in.
+ * @property {(entered: Entered) => void} signIn Sign in.
  * @property {() => void} signOut Sign out.
  * @property {() => void} retry Connect at once.
  * @property {() => string} renewId A fresh id.
- * @property {(id: string) => void} dial Call an id that was typed.
- * @property {(choices: import("./settings.js").Choices) => void} change Settings were changed.
+ * @property {(id: string, media: "video" | "audio") => void} dial Call an id that was typed.
+ * @property {() => void} settings Open the settings.
+ * @property {() => void} invite Open the invitation.
+ *
+ * @typedef {object} Entered What the sign-in form says; null where it did not ask.
+ * @property {string} id The own id.
+ * @property {string} name The own name.
+ * @property {string | null} room Room to join.
+ * @property {string | null} password Its password.
+ * @property {string | null} token What to show to the server.
  */
 
-/** Everything on the page except the list of peers and the calls. */
+/** What the form asks for only when the server does, and which field holds it. */
+const QUESTIONS = {
+  room: ["room-field", "signin-room"],
+  password: ["password-field", "room-password"],
+  token: ["token-field", "signin-token"],
+};
+
+/** Everything on the page except the list of peers, the calls and the dialogs. */
 export class View {
   #settings;
   #countdown = 0;
+  #topic = "";
 
   /**
    * @param {import("./settings.js").Settings} settings What to fill the forms with.
@@ -28,11 +46,10 @@ export class View {
     this.#listen(intents);
     $("name").value = settings.name;
     $("own-id").value = settings.id;
-    $("relay-only").checked = settings.relayOnly;
-    $("relay-transport").value = settings.relayTransport;
-    $("ring-tone").checked = settings.ringTone;
-    $("foreign-server").textContent = `The link that you followed signs you in at another server: ${settings.foreignHost}`;
-    $("foreign-server").hidden = !settings.foreignHost;
+    $("invited").textContent = `You were invited to call ${settings.invitedBy}: that begins once you are signed in.`;
+    $("invited").hidden = !settings.invitedBy;
+    if (settings.invitedBy) $("sign-in").textContent = "Sign in and call";
+    this.showPlace();
   }
 
   /**
@@ -47,18 +64,38 @@ export class View {
 
   /** Show who we are. */
   showSelf() {
-    $("self-id").textContent = this.#settings.id;
-    $("self-name").textContent = this.#settings.displayName;
+    const { id, displayName: name } = this.#settings;
+    $("self-id").textContent = id;
+    $("self-name").textContent = name;
+    showAvatar($("self-avatar"), { id, name });
+  }
+
+  /** Show where we sign in, as far as it is not the usual place. */
+  showPlace() {
+    const { room, foreignHost, linkedServer } = this.#settings;
+    $("name").value = this.#settings.name;
+    $("room-chip").textContent = `Room ${room}`;
+    $("room-chip").hidden = !room;
+    $("signin-room").value = room;
+    $("room-field").hidden = !room;
+    $("password-field").hidden = true;
+    const warning = linkedServer ? "The link that you followed signs you in at another server:" : "You sign in at another server:";
+    $("foreign-server").textContent = `${warning} ${foreignHost}`;
+    $("foreign-server").hidden = !foreignHost;
   }
 
   /**
-   * Offer another id in the sign-in form.
+   * Ask for what the server wants to know.
    *
-   * @param {string} id A fresh one.
+   * @param {import("./refusal.js").Question} question What.
+   * @param {string} freshId Another id to offer, if that is what is needed.
    */
-  offerId(id) {
-    $("own-id").value = id;
-    $("sign-in").focus();
+  ask(question, freshId) {
+    if (question === "id") $("own-id").value = freshId;
+    const [field, input] = QUESTIONS[question] ?? [];
+    if (field) $(field).hidden = false;
+    if (question === "room") $("signin-room").select();
+    $(input ?? "sign-in").focus();
   }
 
   /**
@@ -87,11 +124,26 @@ export class View {
    *
    * @param {string} words The message; empty to take it away.
    * @param {"info" | "problem"} [tone] How to colour it.
+   * @param {{href: string, words: string} | null} [link] Where it helps to look.
+   * @param {string} [topic] What it is about, for `settle`.
    */
-  notify(words, tone = "info") {
+  notify(words, tone = "info", link = null, topic = "") {
+    this.#topic = topic;
     $("notice").hidden = !words;
     $("notice").dataset.tone = tone;
     $("notice-words").textContent = words;
+    $("notice-link").hidden = !link;
+    $("notice-link").textContent = link?.words ?? "";
+    if (link) $("notice-link").href = link.href;
+  }
+
+  /**
+   * Take the message away if it is about something that has been settled.
+   *
+   * @param {string} topic As in `notify`.
+   */
+  settle(topic) {
+    if (this.#topic === topic) this.notify("");
   }
 
   /** Put the keyboard focus where reading starts. */
@@ -102,35 +154,36 @@ export class View {
   #listen(intents) {
     $("signin-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      intents.signIn({ id: $("own-id").value.trim(), name: $("name").value.trim() });
+      intents.signIn(entered());
     });
     $("dial-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      const id = $("dial-id").value.trim();
-      if (id) intents.dial(id);
+      dial(intents, "video");
     });
+    $("dial-audio").addEventListener("click", () => dial(intents, "audio"));
     $("renew-id").addEventListener("click", () => ($("own-id").value = intents.renewId()));
     $("sign-out").addEventListener("click", intents.signOut);
     $("retry").addEventListener("click", intents.retry);
     $("dismiss").addEventListener("click", () => this.notify(""));
-    $("copy-link").addEventListener("click", () => this.#copyLink());
-    $("open-settings").addEventListener("click", () => $("settings").showModal());
-    $("settings").addEventListener("change", () => {
-      intents.change({
-        relayOnly: $("relay-only").checked,
-        relayTransport: $("relay-transport").value,
-        ringTone: $("ring-tone").checked,
-      });
-    });
+    $("open-invite").addEventListener("click", intents.invite);
+    for (const id of ["open-settings", "more-settings"]) $(id).addEventListener("click", intents.settings);
   }
+}
 
-  async #copyLink() {
-    const link = this.#settings.inviteLink;
-    try {
-      await navigator.clipboard.writeText(link);
-      this.notify("The link to this page is in the clipboard: send it to whom you want to call.");
-    } catch {
-      this.notify(`Copy this link: ${link}`); // no permission, or plain HTTP
-    }
-  }
+/** @returns {Entered} What stands in the sign-in form. */
+function entered() {
+  const asked = ([field, input]) => ($(field).hidden ? null : $(input).value);
+  return {
+    id: $("own-id").value.trim(),
+    name: $("name").value.trim(),
+    room: asked(QUESTIONS.room)?.trim() ?? null,
+    password: asked(QUESTIONS.password),
+    token: asked(QUESTIONS.token),
+  };
+}
+
+function dial(intents, media) {
+  const id = $("dial-id").value.trim();
+  if (id) intents.dial(id, media);
+  else $("dial-id").focus();
 }

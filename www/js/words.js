@@ -6,44 +6,10 @@
 
 import { UNREACHABLE } from "./relay.js";
 
-/**
- * @typedef {object} CloseAdvice
- * @property {"never" | "now" | "later"} retry When to connect again.
- * @property {string} words What to tell the person.
- * @property {boolean} [newId] True if another id is needed.
- */
-
-/** @type {Map<number, CloseAdvice>} What the server means by its close codes. */
-const CLOSE_CODES = new Map([
-  [1001, { retry: "later", words: "The server is shutting down." }],
-  [1012, { retry: "later", words: "The server is restarting." }],
-  [1013, { retry: "later", words: "The server is full at the moment." }],
-  [4001, { retry: "never", words: "You signed in with this id somewhere else, so this page was signed out." }],
-  [4008, { retry: "now", words: "This connection was too slow for the server." }],
-  [4401, { retry: "never", words: "The server asks for a proof of who you are, and this page has none." }],
-  [4403, { retry: "never", words: "The server does not allow this page, or this name, to sign in." }],
-  [4408, { retry: "now", words: "Signing in took too long." }],
-  [4409, { retry: "never", newId: true, words: "This id is already in use." }],
-  [4429, { retry: "later", words: "The server says: too many connections or messages from here." }],
-  [4500, { retry: "later", words: "The server had an internal error." }],
-]);
-
-/**
- * What to do about a closed connection.
- *
- * @param {number} code WebSocket close code.
- * @param {boolean} wasOnline Whether the server had let us in before.
- * @returns {CloseAdvice} Advice for the connection and words for the person.
- */
-export function closeAdvice(code, wasOnline) {
-  const words = wasOnline ? "The connection to the server was lost." : "The server cannot be reached.";
-  return CLOSE_CODES.get(code) ?? { retry: "later", words };
-}
-
 /** @returns {string} Why this page gets neither camera nor microphone. */
 export function insecureWords() {
   return `This page came over plain HTTP from ${location.hostname}. Browsers hand out camera and microphone `
-    + "only to pages that came over HTTPS, or from localhost. Open the https:// address to make calls.";
+    + "only to pages that came over HTTPS, or from localhost. Open its https:// address to be seen and heard; here you can only watch and listen.";
 }
 
 /**
@@ -57,12 +23,12 @@ export function mediaWords(error) {
   switch (error?.name) {
     case "NotAllowedError":
     case "SecurityError":
-      return "The browser was not allowed to use camera and microphone. Allow it beside the address bar, then call again.";
+      return "The browser was not allowed to use camera and microphone. Allow them beside the address bar, then try again.";
     case "NotFoundError":
-      return "No camera and no microphone were found. Plug one in, then call again.";
+      return "No camera and no microphone were found. Plug one in, then try again.";
     case "NotReadableError":
     case "AbortError":
-      return "Camera or microphone did not start. Another program may be using it: close that, then call again.";
+      return "Camera or microphone did not start. Another program may be using it: close that, then try again.";
     default:
       return `Camera and microphone could not be opened (${error?.name ?? "unknown error"}).`;
   }
@@ -80,13 +46,13 @@ const ENDINGS = {
   "peer-rejected": ["info", (who) => `${who} did not take the call.`],
   "cancelled": ["info", (who) => `You cancelled the call to ${who}.`],
   "peer-cancelled": ["info", (who) => `You missed a call from ${who}.`],
+  "no-media": ["info", (who) => `There was no call with ${who}, since neither camera nor microphone could be used.`],
   // "bye" says no more: it comes from a person who changed his mind, and from a browser that found no path
   "peer-gave-up": ["info", (who) => `${who} ended the call before it was connected; perhaps no network path was found.`],
   "no-answer": ["info", (who) => `${who} did not answer.`],
   "peer-left": ["info", (who) => `${who} has left, so the call is over.`],
   "not-found": ["problem", (who) => `${who} is not here: nobody is signed in with that id.`],
   "refused": ["problem", (who, why) => `The server did not put the call to ${who} through: ${why}`],
-  "no-media": ["problem", (who, why) => why],
   "server-lost": ["problem", (who) => `The call with ${who} could not be set up, because the connection to the server was lost.`],
   "connection-lost": ["problem", (who) => `The connection to ${who} was lost.`],
   "no-path": ["problem", (who, why) => `No network path to ${who} was found.${why ? ` ${why}` : ""}`],
@@ -105,6 +71,13 @@ export function endingWords(cause, who, why = "") {
   const [tone, words] = ENDINGS[cause] ?? ENDINGS.failed;
   return { tone, words: words(who, why || cause) };
 }
+
+/** @type {Record<string, string>} What a caller wants. */
+export const INCOMING = {
+  video: "wants a video call",
+  audio: "wants an audio call",
+  data: "wants to chat",
+};
 
 /** @type {Record<string, string>} The state line of a call that is going on. */
 export const CALL_STATES = {
@@ -177,4 +150,49 @@ export function pathWords({ kind, relay, tripMs }) {
     short: `Relayed${over && ` over ${over}`}${trip}`,
     long: `Sound and picture go through ${whose}. It passes them on, but cannot see or hear them: only the two browsers can.`,
   };
+}
+
+const KILO = 1000;
+
+/**
+ * @param {number} bytes A size.
+ * @returns {string} For example "12.3 MB".
+ */
+export function sizeWords(bytes) {
+  return scaled(bytes, ["bytes", "kB", "MB", "GB", "TB"]);
+}
+
+/**
+ * @param {number} bytesPerSecond A speed.
+ * @returns {string} For example "3.1 MB/s".
+ */
+export function rateWords(bytesPerSecond) {
+  return scaled(bytesPerSecond, ["bytes/s", "kB/s", "MB/s", "GB/s"]);
+}
+
+/**
+ * @param {number} bitsPerSecond A bitrate.
+ * @returns {string} For example "1.2 Mbit/s".
+ */
+export function bitrateWords(bitsPerSecond) {
+  return scaled(bitsPerSecond, ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"]);
+}
+
+function scaled(value, units) {
+  const step = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const number = value / KILO ** step;
+  return `${number.toFixed(step && number < 100 ? 1 : 0)} ${units[step]}`;
+}
+
+/** What candidates of each type (RFC 8445 section 4) are. */
+const CANDIDATES = { host: "own address", srflx: "address behind the router", prflx: "address behind a router", relay: "TURN server" };
+
+/**
+ * @param {import("./quality.js").PathEnd | undefined} end One end of the path in use.
+ * @returns {string} For example "TURN server over TCP".
+ */
+export function candidateWords(end) {
+  if (!end?.type) return "–";
+  const over = end.relayProtocol || end.protocol;
+  return [CANDIDATES[end.type] ?? end.type, over && `over ${TRANSPORTS[over] ?? over}`, end.address && `(${end.address})`].filter(Boolean).join(" ");
 }

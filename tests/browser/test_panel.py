@@ -1,0 +1,123 @@
+"""Beside the picture of a call: chat, files, how good the connection is."""
+
+import hashlib
+import random
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Join
+from tests.browser.participant import Participant
+from tests.browser.test_call import in_call
+
+FILE_BYTES = 20_000_000
+TRANSFER_S = 100
+
+
+def write(person: Participant, words: str) -> None:
+    person.page.get_by_label("Message", exact=True).fill(words)
+    person.page.keyboard.press("Enter")
+
+
+def test_two_people_write_to_each_other(join: Join) -> None:
+    ann, bob = in_call(join)
+    ann.press("Chat and files")
+    expect(ann.page.get_by_label("Message", exact=True)).to_be_focused()
+    write(ann, "Hello <b>Bob</b>")
+    expect(bob.find("toast")).to_have_text("Ann: Hello <b>Bob</b>")
+    expect(bob.find("chat-status")).to_have_text("Ann: Hello <b>Bob</b>")
+    expect(bob.find("unread")).to_have_text("1")
+    bob.page.keyboard.press("c")
+    expect(bob.find("unread")).to_be_hidden()
+    expect(bob.page.locator(".entry.other .bubble")).to_have_text("Hello <b>Bob</b>")
+    write(bob, "Mmm, v, s, c, q")
+    expect(ann.page.locator(".entry.other .bubble")).to_have_text("Mmm, v, s, c, q")
+    expect(bob.find("mute")).to_have_attribute("aria-pressed", "false")
+    bob.page.keyboard.press("Escape")
+    expect(bob.find("panel")).to_be_hidden()
+    expect(bob.find("open-chat")).to_be_focused()
+    ann.hang_up()
+    ann.expect_list(bob)
+    ann.call(bob)
+    bob.accept()
+    ann.expect_call_state("connected")
+    ann.press("Chat and files")
+    expect(ann.page.locator(".entry")).to_have_count(0)
+
+
+@pytest.mark.timeout(150)
+def test_a_large_file_arrives_as_it_was_sent(join: Join, tmp_path: Path) -> None:
+    source = tmp_path / "<b>holiday & Söhne.bin"
+    source.write_bytes(random.Random(7).randbytes(FILE_BYTES))  # noqa: S311
+    checksum = hashlib.sha256(source.read_bytes()).hexdigest()
+    ann, bob = in_call(join)
+    ann.press("Chat and files")
+    ann.find("file-input").set_input_files(source)
+    expect(bob.find("toast")).to_contain_text("wants to send you")
+    bob.find("toast").click()
+    offer = bob.page.locator(".file")
+    expect(offer.locator(".file-state")).to_have_text("20.0 MB")
+    bob.press("Accept file")
+    expect(ann.page.locator(".file progress")).to_have_js_property("max", FILE_BYTES)
+    ann.wait_until(
+        lambda: bool(
+            re.match(r"[\d.]+ [kM]B of 20\.0 MB · ", ann.page.locator(".file-state").inner_text())
+        ),
+        "progress",
+    )
+    expect(offer.locator(".file-state")).to_have_text(
+        "Received · checksum verified", timeout=TRANSFER_S * 1000
+    )
+    expect(ann.page.locator(".file-state")).to_have_text("Sent · checksum verified")
+    expect(offer).to_have_attribute("data-checksum", checksum)
+    with bob.page.expect_download() as download:
+        bob.page.get_by_role("link", name="Save").click()
+    arrived = Path(download.value.path())
+    assert hashlib.sha256(arrived.read_bytes()).hexdigest() == checksum
+    for each in (ann, bob):
+        each.expect_remote_picture()
+
+
+def test_files_are_declined_and_cancelled(join: Join, tmp_path: Path) -> None:
+    source = tmp_path / "a.bin"
+    source.write_bytes(bytes(100_000_000))
+    ann, bob = in_call(join)
+    for each in (ann, bob):
+        each.press("Chat and files")
+    for number, press in enumerate(("Decline", "Accept file")):
+        ann.find("file-input").set_input_files(source)
+        bob.press(press)
+        entries = [each.page.locator(".file-state").nth(number) for each in (ann, bob)]
+        if press == "Accept file":
+            expect(entries[1]).to_contain_text(" of 100 MB")
+            bob.press("Cancel")
+            expect(entries[0]).to_have_text("The other side stopped it.")
+            expect(entries[1]).to_have_text("You stopped it.")
+        else:
+            expect(entries[0]).to_have_text("The other side did not want it.")
+            expect(entries[1]).to_have_text("You did not take it.")
+    expect(ann.page.locator(".file progress:visible")).to_have_count(0)
+
+
+def test_the_quality_of_a_call_is_shown(join: Join) -> None:
+    ann, bob = in_call(join)
+    ann.page.keyboard.press("q")
+    expect(ann.find("panel-title")).to_have_text("Call quality")
+    expect(ann.find("path-hint")).to_contain_text("straight from browser to browser")
+    facts = ann.find("quality-facts")
+    for words in (
+        r"Round trip\s*\d+ ms",
+        r"Received\s*[\d.]+ [kM]bit/s",
+        r"Sent\s*[\d.]+ [kM]bit/s",
+        r"Picture\s*\d+ . \d+, \d+/s, \w+",
+        r"Sound\s*opus",
+        r"Path\s*direct",
+        r"This side\s*own address over UDP",
+    ):
+        expect(facts).to_have_text(re.compile(words))
+    expect(ann.find("plot-down")).to_have_attribute("aria-label", re.compile(r"^Received.*\d"))
+    bob.hang_up()
+    ann.expect_list(bob)
+    expect(ann.find("panel")).to_be_hidden()

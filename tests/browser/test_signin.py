@@ -1,0 +1,181 @@
+"""Where and as whom one signs in: settings, rooms, tokens, invitations."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Join
+from tests.browser.knowntokens import TOKENS
+from tests.browser.participant import Participant
+from tests.browser.serverprocess import ServerAddress, running_server
+
+PLUGIN = Path(__file__).with_name("knowntokens.py")
+HEADER_TOKEN, OTHER_TOKEN = TOKENS
+PASSWORD = "tea time"
+ROOMS = f'closed password="{PASSWORD}"\nsmall max_peers=1\n'
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAddress]:
+    """Return a server that wants a token, and has rooms, one closed and one small."""
+    folder = tmp_path_factory.mktemp("closed")
+    rooms = folder / "rooms"
+    rooms.touch(mode=0o600)
+    rooms.write_text(ROOMS)
+    environ = {"TORNADO_WEBRTC__ROOMS__FILE": str(rooms)}
+    with running_server(folder, plugins=[PLUGIN], environ=environ, api_access="auth") as address:
+        yield address
+
+
+def test_a_token_is_asked_for_and_shown_to_the_server(join: Join, closed: ServerAddress) -> None:
+    ann = join("Ann", url=closed.url)
+    ann.page.get_by_label("Your name").fill("Ann")
+    expect(ann.find("signin-token")).to_be_hidden()
+    ann.press("Sign in")
+    ann.expect_notice("The server did not accept your token, or you gave it none.")
+    expect(ann.find("signin-token")).to_be_focused()
+    ann.find("signin-token").fill("wrong")
+    ann.page.keyboard.press("Enter")
+    ann.expect_notice("This server lets in only those who show a token.")
+    with ann.page.expect_response("**/api/turn?*") as answer:
+        ann.find("signin-token").fill(HEADER_TOKEN)
+        ann.page.keyboard.press("Enter")
+        ann.wait_online()
+    expect(ann.find("notice")).to_be_hidden()
+    assert answer.value.ok
+    assert answer.value.request.headers["authorization"] == f"Bearer {HEADER_TOKEN}"
+    assert "token" not in ann.messages("new")[-1]
+    ann.page.reload()
+    ann.wait_online()
+    assert HEADER_TOKEN not in str(ann.page.evaluate("({ ...localStorage })"))
+
+
+def test_a_token_may_come_in_the_link_and_be_of_any_kind(join: Join, closed: ServerAddress) -> None:
+    bob = join("Bob", url=f"{closed.url}?room=tea#token={OTHER_TOKEN}")
+    assert "token" not in bob.page.url
+    bob.expect_console(r"status of 401")
+    bob.sign_in()
+    assert bob.messages("new")[-1]["token"] == OTHER_TOKEN
+    expect(bob.find("room-chip")).to_have_text("Room tea")
+
+
+def test_a_room_asks_for_its_password(join: Join, closed: ServerAddress) -> None:
+    ann = join("Ann", url=f"{closed.url}?room=closed#token={HEADER_TOKEN}")
+    expect(ann.find("signin-room")).to_have_value("closed")
+    ann.press("Sign in")
+    ann.expect_notice("The room [closed] needs a password. Enter the password of the room")
+    for password, words in (("coffee", "This is not the password of the room"), (PASSWORD, "")):
+        expect(ann.find("room-password")).to_be_focused()
+        ann.find("room-password").fill(password)
+        ann.page.keyboard.press("Enter")
+        if words:
+            ann.expect_notice(words)
+    ann.wait_online()
+    expect(ann.find("room-chip")).to_have_text("Room closed")
+    ann.page.reload()
+    ann.wait_online()
+    bob = join("Bob", url=f"{closed.url}?room=small#token={HEADER_TOKEN}").sign_in()
+    bob.expect_list()
+    ann.press("Settings")
+    ann.find("settings-room").fill("small")
+    ann.press("Done")
+    ann.expect_notice("The room [small] is full. Wait until somebody has left")
+    expect(ann.find("signin-room")).to_be_focused()
+    ann.find("signin-room").fill("tea")
+    ann.page.keyboard.press("Enter")
+    ann.wait_online()
+    expect(ann.find("room-chip")).to_have_text("Room tea")
+    assert [data.get("password") for data in ann.messages("new")][-2:] == [None, None]
+
+
+def test_an_invitation_calls_whoever_sent_it(join: Join) -> None:
+    ann = join("Ann").sign_in()
+    ann.press("Invite somebody")
+    link = ann.find("invite-link").input_value()
+    assert parse_qs(urlsplit(link).query) == {"call": [ann.id]}
+    expect(ann.page.get_by_role("img", name="The link as a code")).to_be_visible()
+    ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ann.press("Copy the link")
+    expect(ann.find("copy-words")).to_contain_text("Copied")
+    assert ann.page.evaluate("navigator.clipboard.readText()") == link
+    ann.page.keyboard.press("Escape")
+    bob = join("Bob", url=link)
+    expect(bob.find("invited")).to_contain_text(ann.id)
+    bob.page.get_by_label("Your name").fill("Bob")
+    bob.press("Sign in and call")
+    ann.expect_ringing("Bob")
+    ann.accept()
+    bob.expect_remote_picture()
+    ann.hang_up()
+    bob.expect_list(ann)
+    ann.leave()
+    bob.expect_list()
+    late = join("Late", url=link).sign_in()
+    late.expect_notice(f"{parse_qs(urlsplit(link).query)['call'][0]} is not here")
+
+
+def test_settings_are_kept(join: Join) -> None:
+    ann = join("Ann")
+    ann.press("Settings")
+    ann.page.get_by_label("Relay only").check()
+    ann.page.get_by_label("Reach TURN over").select_option("TCP")
+    ann.page.get_by_label("Ring tone").uncheck()
+    ann.find("settings-name").fill("Ann Other")
+    ann.find("settings-room").fill("tea")
+    ann.find("settings-token").fill("t-1")
+    ann.find("settings-server").fill("not a server")
+    ann.press("Done")
+    expect(ann.find("settings")).to_be_visible()
+    ann.find("settings-server").fill("elsewhere.example")
+    ann.press("Done")
+    expect(ann.find("settings")).to_be_hidden()
+    expect(ann.find("foreign-server")).to_contain_text("elsewhere.example")
+    expect(ann.page.get_by_label("Your name")).to_have_value("Ann Other")
+    expect_kept(ann, token="t-1")
+    ann.find("settings-token").fill("t-2")
+    ann.press("Done")
+    ann.page.reload()
+    expect_kept(ann, token="t-2")
+    other = ann.page.context.new_page()
+    other.goto(ann.page.url)
+    expect(other.get_by_label("Your name")).to_have_value("Ann Other")
+    expect(other.locator("#own-id")).not_to_have_value(ann.find("own-id").input_value())
+    other.get_by_role("button", name="Settings", exact=True).click()
+    expect(other.locator("#settings-token")).to_have_value("")
+
+
+def expect_kept(ann: Participant, token: str) -> None:
+    ann.press("Settings")
+    for field, value in (
+        ("name", "Ann Other"),
+        ("room", "tea"),
+        ("server", "wss://elsewhere.example/ws"),
+        ("token", token),
+    ):
+        expect(ann.find(f"settings-{field}")).to_have_value(value)
+    expect(ann.page.get_by_label("Relay only")).to_be_checked()
+    expect(ann.page.get_by_label("Reach TURN over")).to_have_value("tcp")
+    expect(ann.page.get_by_label("Ring tone")).not_to_be_checked()
+
+
+def test_a_changed_name_and_place_apply_at_once_but_not_in_a_call(join: Join) -> None:
+    ann, bob = join("Ann").sign_in(), join("Bob").sign_in()
+    ann.call(bob)
+    bob.accept()
+    ann.expect_remote_picture()
+    ann.press("Devices and settings")
+    ann.find("settings-name").fill("Ann Other")
+    ann.press("Done")
+    ann.expect_remote_picture()
+    expect(ann.find("server-state")).to_have_attribute("data-state", "online")
+    bob.hang_up()
+    expect(bob.row(bob)).to_be_visible()
+    bob.wait_until(
+        lambda: bool(re.search("Ann Other", bob.find("peers").inner_text())), "the new name"
+    )
+    ann.wait_online()
+    ann.expect_list(bob)

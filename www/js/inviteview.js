@@ -1,0 +1,58 @@
+/**
+ * The dialog with the link, and its code for a phone's camera, that lets somebody call us.
+ */
+
+import { qrSvg } from "./qr.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** How long the button says that the link was copied. */
+const COPIED_MS = 4000;
+
+/** Shows invitations. */
+export class InviteView {
+  #timer = 0;
+
+  constructor() {
+    $("close-invite").addEventListener("click", () => $("invite").close());
+    $("copy-link").addEventListener("click", () => this.#copy());
+    $("invite-link").addEventListener("focus", () => $("invite-link").select());
+    $("share-link").hidden = !navigator.share;
+    $("share-link").addEventListener("click", () => share($("invite-link").value));
+  }
+
+  /**
+   * @param {string} link What to hand out.
+   */
+  show(link) {
+    $("invite-link").value = link;
+    $("invite-code").replaceChildren(qrSvg(link, { title: "The link as a code for a phone's camera" }));
+    this.#say("Copy the link");
+    $("invite").showModal();
+    $("copy-link").focus();
+  }
+
+  async #copy() {
+    try {
+      await navigator.clipboard.writeText($("invite-link").value);
+      this.#say("Copied: send it to whom you want to talk to");
+    } catch {
+      $("invite-link").focus(); // no permission, or plain HTTP: it is selected, so that Ctrl+C copies it
+      this.#say("Copy the selected link yourself");
+    }
+  }
+
+  #say(words) {
+    clearTimeout(this.#timer);
+    $("copy-words").textContent = words;
+    this.#timer = setTimeout(() => ($("copy-words").textContent = "Copy the link"), COPIED_MS);
+  }
+}
+
+async function share(url) {
+  try {
+    await navigator.share({ url, title: "Call me" });
+  } catch (error) {
+    console.info("Not shared:", error.name); // the person changed his mind
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The settings dialog. Devices and choices apply at once, the place to sign in when it is closed.
+ */
+
+import { listDevices } from "./media.js";
+import { readServerUrl } from "./settings.js";
+
+const $ = (id) => document.getElementById(id);
+
+/**
+ * @typedef {object} SettingsIntents
+ * @property {() => void} place Where to sign in, or as whom, has changed.
+ * @property {(kind: "audio" | "video") => void} device Another camera or microphone was chosen.
+ */
+
+/** The dialog and what it changes. */
+export class SettingsView {
+  #settings;
+  #intents;
+  #shown = { password: "", token: "" };
+
+  /**
+   * @param {import("./settings.js").Settings} settings What to show and to change.
+   * @param {SettingsIntents} intents Whom to tell.
+   */
+  constructor(settings, intents) {
+    this.#settings = settings;
+    this.#intents = intents;
+    $("relay-only").checked = settings.relayOnly;
+    $("relay-transport").value = settings.relayTransport;
+    $("ring-tone").checked = settings.ringTone;
+    $("settings").addEventListener("change", ({ target }) => this.#change(target.id));
+    $("settings").addEventListener("close", () => this.#close());
+    $("settings-server").addEventListener("input", () => $("settings-server").setCustomValidity(""));
+    $("settings-form").addEventListener("submit", (event) => this.#check(event));
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#fillDevices());
+  }
+
+  /** Open the dialog. */
+  async show() {
+    const settings = this.#settings;
+    $("settings-name").value = settings.name;
+    $("settings-room").value = settings.room;
+    $("settings-password").value = settings.password;
+    $("settings-server").value = settings.customServer;
+    $("settings-server").placeholder = location.host;
+    $("settings-token").value = settings.token;
+    $("settings-server").setCustomValidity("");
+    this.#shown = { password: settings.password, token: settings.token };
+    await this.#fillDevices();
+    if (!$("settings").open) $("settings").showModal();
+  }
+
+  async #fillDevices() {
+    const { video, audio } = await listDevices();
+    fill($("camera-choice"), video, this.#settings.camera, "Camera");
+    fill($("microphone-choice"), audio, this.#settings.microphone, "Microphone");
+    $("devices-hint").hidden = [...video, ...audio].some(({ label }) => label);
+  }
+
+  #change(id) {
+    this.#settings.setChoices({
+      relayOnly: $("relay-only").checked,
+      relayTransport: $("relay-transport").value,
+      ringTone: $("ring-tone").checked,
+      camera: $("camera-choice").value,
+      microphone: $("microphone-choice").value,
+    });
+    if (id === "camera-choice") this.#intents.device("video");
+    if (id === "microphone-choice") this.#intents.device("audio");
+  }
+
+  /** An address that cannot be read keeps the dialog open and says so. */
+  #check(event) {
+    const typed = $("settings-server").value.trim();
+    if (!typed || readServerUrl(typed)) return;
+    event.preventDefault();
+    $("settings-server").setCustomValidity("This is not the address of a server. Write wss://HOST:PORT/ws, or HOST:PORT.");
+    $("settings-server").reportValidity();
+  }
+
+  #close() {
+    const settings = this.#settings;
+    const before = fingerprint(settings);
+    settings.setIdentity({ id: settings.id, name: $("settings-name").value.trim() });
+    const [server, room] = [$("settings-server").value, $("settings-room").value];
+    if (server.trim() !== settings.customServer || room.trim() !== settings.room) settings.setPlace({ server, room });
+    // a secret belongs to its place: that of another one is not taken along
+    if ($("settings-password").value !== this.#shown.password) settings.password = $("settings-password").value;
+    if ($("settings-token").value !== this.#shown.token) settings.token = $("settings-token").value;
+    if (fingerprint(settings) !== before) this.#intents.place();
+  }
+}
+
+function fingerprint({ name, room, password, serverUrl, token }) {
+  return JSON.stringify([name, room, password, serverUrl, token]);
+}
+
+/**
+ * @param {HTMLSelectElement} select Where to choose.
+ * @param {MediaDeviceInfo[]} devices From what.
+ * @param {string} chosen Id of the preferred one, which may not be plugged in.
+ * @param {string} word What to call one that the browser tells no name of.
+ */
+function fill(select, devices, chosen, word) {
+  const entries = devices.map(({ deviceId, label }, index) => new Option(label || `${word} ${index + 1}`, deviceId));
+  const known = !chosen || devices.some(({ deviceId }) => deviceId === chosen);
+  if (!known) entries.push(new Option("The one chosen before (not here now)", chosen));
+  select.replaceChildren(new Option("The browser's choice", ""), ...entries);
+  select.value = chosen;
+}
