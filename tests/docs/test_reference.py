@@ -66,7 +66,7 @@ def plugin_rows(name: str) -> Iterator[Row]:
         for key in table.scalars:
             is_first = table is specification and key == next(iter(specification))
             above = [*(specification.initial_comment if is_first else ()), *table.comments[key]]
-            said = " ".join(line.strip("# \t") for line in above)
+            said = " ".join(line.strip("# \t") for line in above).strip()
             meaning = re.sub(r"\s*(?:\blive|\brestart|\((?:live|restart)\))$", "", said)
             yield Row(
                 ".".join((*path, key)),

@@ -1,0 +1,52 @@
+"""What became of events: counted from any thread, logged once."""
+
+import logging
+import threading
+
+import pytest
+
+from tests.conftest import ExpectLog
+from tornado_webrtc.plugins.sentry.tally import Tally
+
+log = logging.getLogger("tornado_webrtc.plugins.sentry")
+
+
+def test_counts() -> None:
+    tally = Tally(log)
+    tally.add("sent", 3)
+    assert tally.counts() == {"sent": 3, "dropped": 0, "lost": 0}
+
+
+def test_losses_are_logged_once(expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> None:
+    expect_log("Sentry did not take 1 events: it answers with HTTP 500")
+    expect_log("too much to report: faults, 1 in all")
+    tally = Tally(log)
+    tally.add("sent", 5)
+    for _ in range(3):
+        tally.lost("it answers with HTTP 500")
+        tally.dropped("faults")
+    assert tally.counts() == {"sent": 2, "dropped": 3, "lost": 3}
+    assert len(caplog.messages) == 2
+
+
+def test_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    tally = Tally(log)
+    tally.add("sent")
+    tally.lost("it has gone", quiet=True)
+    assert tally.counts() == {"sent": 0, "dropped": 0, "lost": 1}
+    assert caplog.messages == []
+
+
+def test_threads() -> None:
+    tally = Tally(log)
+
+    def count() -> None:
+        for _ in range(2000):
+            tally.add("sent")
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tally.counts()["sent"] == 16_000
