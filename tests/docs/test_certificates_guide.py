@@ -65,7 +65,7 @@ def test_what_root_made_is_given_to_the_server_before_it_starts() -> None:
 
 def test_hook_names_the_command_by_its_whole_path() -> None:
     (hook,) = [block for block in blocks("sh") if block.startswith("#!")]
-    assert "\n/opt/tornado-webrtc/bin/tornado-webrtc reload --conf " in hook
+    assert "\n/opt/tornado-webrtc/current/bin/tornado-webrtc reload --conf " in hook
 
 
 # --- nginx --------------------------------------------------------------------------------

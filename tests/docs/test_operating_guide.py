@@ -57,7 +57,7 @@ def blocks(language: str) -> list[str]:
 
 def unit() -> configparser.ConfigParser:
     (text,) = [each for each in blocks("ini") if each.startswith("[Unit]")]
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
     return parser
@@ -235,7 +235,7 @@ def test_every_shell_block_runs_in_order(machine: Machine) -> None:
     calls = machine.lines("calls")
     assert {each.split()[0] for each in calls} == {*RECORDED, "systemctl"}
     assert "systemctl enable --now tornado-webrtc" in calls
-    versions = [re.findall(r"tornado-webrtc-([\d.]+)/bin/python", line) for line in ran(machine)]
+    versions = [re.findall(r"releases/([\d.]+)/bin/python", line) for line in ran(machine)]
     assert versions == [["0.1.0"], ["0.2.0"], ["0.1.0"]]
     assert (machine.path / "etc/sysctl.d/60-tornado-webrtc.conf").read_text() == (
         "net.core.rmem_max=4194304\n"
@@ -269,6 +269,11 @@ def test_configuration_of_the_first_hour_is_what_init_makes_and_two_keys(tmp_pat
 
 
 # --- the unit, the firewall ---------------------------------------------------------------
+
+
+def test_unit_is_the_one_that_is_deployed() -> None:
+    (text,) = [each for each in blocks("ini") if each.startswith("[Unit]")]
+    assert text == (ROOT / "deploy" / "tornado-webrtc.service").read_text(encoding="utf-8")
 
 
 def test_unit_agrees_with_the_program() -> None:
@@ -452,7 +457,7 @@ def test_counters_and_fields_exist() -> None:
         assert name in known or (kind == "error" and code in known), name
     for code in re.findall(r"`error-(\d+)`", text):
         assert int(code) in error_codes()
-    for name in ("certificate", "plugins_left_out", "bans_stored", "collections", "counters"):
+    for name in ("certificate", "plugins_left_out", "bans_stored", "gauges", "counters"):
         assert f"{name}" in text
         assert name in known
 

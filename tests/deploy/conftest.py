@@ -1,0 +1,66 @@
+"""Machines to deploy to, releases to deploy, and a bucket to fetch them from."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.cloud import Cloud, running_cloud
+from tests.deploy.machine import Machine
+from tests.deploy.release import Release, Workshop
+
+MakeZip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Where releases are made; all workers of a run share what is in it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "workshop"
+    folder.mkdir(exist_ok=True)
+    made = Workshop(folder)
+    made.prepare()
+    return made
+
+
+@pytest.fixture(scope="session")
+def good(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that makes the ZIP of a good release, once for each version."""
+    folder = tmp_path_factory.mktemp("zips")
+
+    def make(version: str) -> Path:
+        release = Release(workshop, version)
+        path = folder / release.name
+        return path if path.exists() else release.write(folder)
+
+    return make
+
+
+@pytest.fixture
+def make_zip(workshop: Workshop, tmp_path: Path) -> MakeZip:
+    """Return a function that makes the ZIP of a release with faults; see `Release`."""
+
+    def make(version: str, **faults: object) -> Path:
+        return Release(workshop, version, **faults).write(tmp_path)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def machine(workshop: Workshop) -> Iterator[Machine]:
+    """A machine on which nothing was deployed yet."""
+    with tempfile.TemporaryDirectory(prefix="tw-") as folder:
+        made = Machine(Path(folder), workshop)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """AWS, with an empty bucket."""
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running

@@ -1,0 +1,178 @@
+"""deploy/certificate.sh and its hook: a certificate comes, is kept, and is renewed.
+
+certbot is a stand-in that does what matters here: it puts a challenge into the webroot, asks
+the server for it on the plain port, and makes a certificate only if it gets what it put there.
+"""
+
+import shlex
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.release import ROOT
+from tests.deploy.test_configure import ON_LOOPBACK, fresh
+
+__all__ = ["fresh"]
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-certificate")]
+
+SCRIPT = DEPLOY / "certificate.sh"
+
+CERTBOT = """\
+import pathlib, subprocess, sys, urllib.request
+sys.path.insert(0, {root!r})
+from tornado_webrtc.certificate import write_certificate
+machine = pathlib.Path({machine!r})
+with (machine / "certbot").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+options = dict(zip(sys.argv[2:], sys.argv[3:]))
+name, config = options["--domain"], pathlib.Path(options["--config-dir"])
+token = "a-token-of-the-certificate-authority"
+challenge = pathlib.Path(options["--webroot-path"], ".well-known/acme-challenge", token)
+challenge.write_text("answer")
+url = f"http://{{name}}:{port}/.well-known/acme-challenge/{{token}}"
+assert urllib.request.urlopen(url).read() == b"answer"
+challenge.unlink()
+lineage = config / "live" / name
+lineage.mkdir(parents=True)
+write_certificate(lineage / "fullchain.pem", lineage / "privkey.pem", [name])
+"""
+
+
+@pytest.fixture
+def served(fresh: Machine, good: Callable[[str], Path]) -> Machine:
+    """A server with a development certificate, and a certbot that would get another."""
+    code = CERTBOT.format(root=str(ROOT), machine=str(fresh.path), port=fresh.turn_udp)
+    (fresh.path / "certbot.py").write_text(code)
+    certbot = fresh.program(
+        "certbot",
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {fresh.path}/certbot.py "$@"\n',
+    )
+    fresh.configure(CERTBOT=certbot)
+    fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
+    return fresh
+
+
+def shown(machine: Machine) -> str:
+    """The certificate that clients get."""
+    return ssl.get_server_certificate(("127.0.0.1", machine.port))
+
+
+def lineage(machine: Machine) -> Path:
+    return machine.path / "letsencrypt" / "live" / "localhost"
+
+
+def asked(machine: Machine) -> list[str]:
+    path = machine.path / "certbot"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_certificate_comes_and_is_kept(served: Machine) -> None:
+    before, pid = shown(served), served.pid()
+    said = served.deploy(script=SCRIPT)
+    assert "the certificate of localhost is in use" in said
+    assert shown(served) != before
+    assert shown(served) == (lineage(served) / "fullchain.pem").read_text()
+    assert served.pid() == pid, "without a restart"
+    (call,) = asked(served)
+    assert call.split()[0] == "certonly"
+    assert "--register-unsafely-without-email" in call
+    assert served.deploy(script=SCRIPT) == ""
+    assert len(asked(served)) == 1
+    tls = served.conf.parent / "tls"
+    assert {path.name for path in tls.iterdir()} == {"fullchain.pem", "privkey.pem"}
+    assert {path.stat().st_mode & 0o777 for path in tls.iterdir()} == {0o640}
+    acme = served.conf.parent / "acme"
+    assert not [path for path in acme.rglob("*") if path.is_file()], "no challenge is left"
+
+
+def test_deployment_asks_for_it(served: Machine, good: Callable[[str], Path]) -> None:
+    served.configure(EMAIL="ops@example.org")
+    served.deploy("--local", good("1.1.0"), environ=ON_LOOPBACK)
+    (call,) = asked(served)
+    assert "--email ops@example.org" in call
+    assert shown(served) == (lineage(served) / "fullchain.pem").read_text()
+
+
+def test_hook_puts_a_renewed_one_into_service(served: Machine) -> None:
+    served.deploy(script=SCRIPT)
+    hook = served.path / "letsencrypt" / "renewal-hooks" / "deploy" / "tornado-webrtc"
+    before = shown(served)
+    write = "from tornado_webrtc.certificate import write_certificate as w; import sys, pathlib"
+    paths = [lineage(served) / name for name in ("fullchain.pem", "privkey.pem")]
+    for path in paths:
+        path.unlink()
+    code = f"{write}; w(*map(pathlib.Path, sys.argv[1:]), ['localhost'])"
+    served.run(served.root / "current" / "bin" / "python", "-c", code, *paths)
+    # certbot's timer knows nothing of the settings, and has no PATH to speak of.
+    environ = {"RENEWED_LINEAGE": str(lineage(served)), "PATH": "/usr/bin:/bin"}
+    environ["DEPLOY_SETTINGS"] = "/nowhere"
+    served.deploy(script=hook, environ=environ)
+    assert shown(served) == paths[0].read_text() != before
+
+    another = {**environ, "RENEWED_LINEAGE": str(lineage(served).with_name("mail.example.org"))}
+    assert served.deploy(script=hook, environ=another) == ""
+
+    paths[0].write_text("nonsense")
+    said = served.deploy(script=hook, environ=environ, status=1)
+    assert "fullchain.pem" in said, "certbot reports that"
+    assert shown(served) != "nonsense"
+
+
+def test_authority_gives_none(served: Machine, good: Callable[[str], Path]) -> None:
+    before = shown(served)
+    served.program("certbot", "#!/bin/sh\necho 'too many requests' >&2\nexit 1\n")
+    said = served.deploy("--local", good("1.1.0"), environ=ON_LOOPBACK)
+    assert "too many requests" in said
+    assert "Let's Encrypt gave no certificate for localhost" in said
+    assert "warning: there is no new certificate; the one in use stays" in said
+    assert shown(served) == before
+    assert served.verdicts()["1.1.0"] == "good*"
+
+
+# --- without a server ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def configured(machine: Machine) -> Machine:
+    """A machine with a configuration for Let's Encrypt, where nothing runs."""
+    machine.program("certbot", f'#!/bin/sh\necho "$@" >> {machine.path}/certbot\n')
+    machine.configure(DOMAIN="localhost", CERTBOT="certbot", HTTP_PORT=machine.turn_udp)
+    machine.conf.write_text(
+        "[general]\ncert = tls/fullchain.pem # ours\nkey=tls/privkey.pem\n"
+        "challenge_dir=acme\n[turn]\ncert = another\n"
+    )
+    return machine
+
+
+def test_server_does_not_answer_challenges(configured: Machine) -> None:
+    said = configured.deploy(script=SCRIPT, status=1)
+    folder, port = configured.conf.parent, configured.turn_udp
+    assert f"the server does not show {folder}/acme on port {port}" in said
+    assert asked(configured) == []
+
+
+@pytest.mark.parametrize("name", ["/etc/ssl/own.pem", "own.pem", ""])
+def test_own_certificate_is_left_alone(configured: Machine, name: str) -> None:
+    text = configured.conf.read_text().replace("tls/fullchain.pem # ours", name)
+    configured.conf.write_text(text)
+    path = configured.conf.parent / name if name else "that of a proxy"
+    said = configured.deploy(script=SCRIPT)
+    assert said == f"the certificate is {path}: it is left alone\n"
+    assert asked(configured) == []
+
+
+def test_without_a_name_nothing_is_done(configured: Machine) -> None:
+    configured.configure(DOMAIN="")
+    assert configured.deploy(script=SCRIPT) == ""
+    assert asked(configured) == []
+
+
+def test_no_folder_for_challenges(configured: Machine) -> None:
+    text = configured.conf.read_text().replace("challenge_dir=acme", "")
+    configured.conf.write_text(text)
+    assert "has no challenge_dir" in configured.deploy(script=SCRIPT, status=1)

@@ -1,0 +1,162 @@
+"""docs/deployment.md is true: its commands run, in order, and its tables are those of the code."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.cloud import BUCKET, Cloud
+from tests.deploy.conftest import cloud, good, machine, workshop
+from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.release import ROOT
+from tests.deploy.test_configure import ON_LOOPBACK
+from tests.deploy.test_settings import KEYS
+
+__all__ = ["cloud", "good", "machine", "workshop"]
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-refusal")]
+
+PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", PAGE)
+
+
+def here(text: str, machine: Machine) -> str:
+    """What the guide says, for a machine that is a folder."""
+    text = text.replace("/opt/tornado-webrtc", str(machine.root))
+    text = re.sub(r"(?<![\w/])/root\b", str(machine.path / "root"), text)
+    text = text.replace("call.example.org", "localhost").replace("10.0.0.5", "127.0.0.1")
+    assert BUCKET in PAGE
+    return text
+
+
+@pytest.fixture
+def bare(machine: Machine) -> Machine:
+    """A machine as EC2 gives it, whose service listens on free ports of the loopback interface."""
+    machine.conf.unlink()
+    machine.settings.unlink()
+    (machine.path / "root").mkdir()
+    for name in ("useradd", "sysctl", "apt-get"):
+        machine.program(name, f'#!/bin/sh\necho "{name} $*" >> {machine.path}/calls\n')
+    variables = " ".join(f"{key}={value}" for key, value in ON_LOOPBACK.items())
+    systemctl = (machine.path / "bin" / "systemctl").read_text()
+    machine.program("systemctl", systemctl.replace("HOME=/", f"HOME=/ {variables}"))
+    return machine
+
+
+def environment(machine: Machine, cloud: Cloud) -> dict[str, str]:
+    places = {
+        "PREFIX": machine.root,
+        "CONF": machine.conf,
+        "SETTINGS": machine.settings,
+        "STATE_DIR": machine.path / "state",
+        "UNIT_DIR": machine.path / "units",
+        "SYSCTL_DIR": machine.path / "units",
+        "LETSENCRYPT": machine.path / "letsencrypt",
+        "RUN_AS": "",
+        "PORT": machine.port,
+        "HTTP_PORT": machine.turn_udp,
+        "READY_URL": f"https://localhost:{machine.port}/readyz",
+        "SETTLE_SECONDS": 0,
+        "PYTHON": machine.path / "bin" / "quick-python",
+        "CERTBOT": "false",
+    }
+    settings = {f"DEPLOY_{key}": str(value) for key, value in places.items()}
+    return machine.environment({**settings, **cloud.environ, **ON_LOOPBACK})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs")
+def test_every_shell_block_runs_in_order(
+    bare: Machine, cloud: Cloud, good: Callable[[str], Path]
+) -> None:
+    for version in ("0.1.0", "0.2.0"):
+        path = good(version)
+        cloud.upload(path, path.with_name(f"{path.name}.sha256"))
+    lines = ["set -eux"]
+    for block in blocks("sh"):
+        lines += [here(block, bare), f"readlink {bare.root}/current >> {bare.path}/ran || true"]
+    # A command line that does not look there itself is told where this AWS is.
+    aws = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
+    bash = shutil.which("bash")
+    assert bash
+    done = subprocess.run(
+        [bash, "-c", aws + "\n".join(lines)],
+        env=environment(bare, cloud),
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{bare.log()}"
+    ran = [line.rpartition("-v")[2] for line in (bare.path / "ran").read_text().splitlines()]
+    assert ran == ["0.1.0", "0.1.0", "0.2.0", "0.1.0"], "first, --list, upgrade, rollback"
+    assert "there is no new certificate" in done.stderr, "there was nobody to give one"
+    listed = [line for line in done.stdout.splitlines() if line.startswith("* ")]
+    (shown,) = [block for block in blocks("text") if block.startswith("* ")]
+    assert re.sub(r"\d{8}T\d{6}Z", "", listed[0]) == re.sub(r"\d{8}T\d{6}Z", "", shown.strip())
+
+
+def rows(title: str) -> list[list[str]]:
+    """The rows of the first table below a heading."""
+    text = PAGE.partition(f"\n{title}\n")[2]
+    assert text, title
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert table
+    lines = table[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_settings_are_those_of_the_scripts() -> None:
+    text = (DEPLOY / "settings.sh").read_text(encoding="utf-8")
+    found = re.findall(r'^    \[([A-Z_]+)\]=(?:""|(\S+))', text, re.MULTILINE)
+    assert {name for name, _ in found} == KEYS
+    table = rows("## Settings")
+    assert [(row[0].strip("`"), row[1].strip("`")) for row in table] == found
+    assert all(row[2] for row in table)
+
+
+def test_every_file_is_listed() -> None:
+    text = PAGE.partition("| file |")[2].partition("\n\n")[0]
+    listed = set(re.findall(r"`([\w./-]+)`", text))
+    there = {f"{each.name}/" if each.is_dir() else each.name for each in DEPLOY.iterdir()}
+    parts = {"60-tornado-webrtc.conf", "certbot-renew.service", "certbot-renew.timer"}
+    assert {name for name in there if not name.startswith("__")} - parts == listed
+
+
+def test_commands_elsewhere_are_those_that_there_are() -> None:
+    """What needs an account is at least spelled as the programs want it."""
+    commands = " ".join(blocks("console")).replace("\\\n", " ")
+    (remote,) = re.findall(r"\$ deploy/remote\.sh (.*)", commands)
+    options = [word for word in shlex.split(remote) if word.startswith("-")]
+    usage = subprocess.run(
+        [DEPLOY / "remote.sh", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert options == ["-b", "-i", "-f"]
+    assert all(f"  {option} " in usage for option in options)
+
+
+def test_messages_are_those_of_the_scripts() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("*.sh"))
+    chapter = PAGE.partition("## When something goes wrong")[2]
+    for words in ("NOTHING SERVES", "not believed", "no command can be sent"):
+        assert words in chapter
+        assert words in scripts
+
+
+def test_numbers() -> None:
+    settings = (DEPLOY / "settings.sh").read_text(encoding="utf-8")
+    assert "five stay" in PAGE
+    assert "[KEEP]=5 " in settings
+    assert "once more five seconds later" in PAGE
+    assert "[SETTLE_SECONDS]=5 " in settings
+    assert "30 minutes that `remote.sh`" in PAGE
+    assert "seconds=1800" in (DEPLOY / "remote.sh").read_text(encoding="utf-8")
+    assert "exits with 75" in PAGE
+    assert "exit 75" in (DEPLOY / "deploy.sh").read_text(encoding="utf-8")
