@@ -426,8 +426,11 @@ def test_section_of_a_disabled_plugin(tmp_path: Path) -> None:
     file = tmp_path / "server.ini"
     file.write_text(file.read_text().replace("turn\n", "turn, lamp\n"))
     made = Draft.read(file, {})
-    _, plugins = configure(made)
+    config, plugins = configure(made)
     assert plugins == []
+    (doubt,) = config.warnings
+    assert doubt.message == "plugins.disabled names this plugin: nothing that stands here holds"
+    assert doubt.where.endswith(", [lamp]")
 
 
 def test_old_configuration_still_works(tmp_path: Path) -> None:

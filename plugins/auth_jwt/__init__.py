@@ -30,7 +30,7 @@ from tornado_webrtc.hooks import AuthRequest, Doubt, Identity, PluginContext, Re
 from .key import NoKeysError
 from .refusal import Cause, TokenError
 from .settings import SPECIFICATION, Finding, Settings, settings_doubts
-from .source import KeySource, make_source
+from .source import KeySource, RemoteSource, make_source
 from .verifier import MissingLibraryError, Verifier, load_library
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ class Plugin:
             self._log.error("the new settings cannot be used; the ones before hold")
             return
         source = make_source(settings, self._log, clock.now)
+        if settings.same_set(self._settings):
+            _hand_over(old, source)
         source.open()
         self._take_over(settings, source, clock)
         self._counters.update(old.counters)
@@ -165,6 +167,12 @@ class Plugin:
         if self._source is not None:
             counts.update(self._source.counters)
         return dict(counts)
+
+
+def _hand_over(old: KeySource, new: KeySource) -> None:
+    """Let the key set that was fetched hold on: its URL may be down just now."""
+    if isinstance(old, RemoteSource) and isinstance(new, RemoteSource):
+        new.inherit(old)
 
 
 def _named(plugin: str, finding: Finding) -> str:

@@ -81,11 +81,12 @@ class KeyFile:
         """Take over what the file holds.
 
         One that was written a moment ago may be written once more without another time of
-        change, so it is read again until that lies well in the past.
+        change, so it is read again until that lies well in the past; or in the future, where
+        somebody has put it: the next change takes it away from there.
         """
         changed = version != self._version
         self._version = version
-        self._settled = self._clock() - status.st_mtime_ns > _UNSETTLED_NS
+        self._settled = abs(self._clock() - status.st_mtime_ns) > _UNSETTLED_NS
         self._keys = self._parse(_content(self._path))
         self.error = ""
         if changed:

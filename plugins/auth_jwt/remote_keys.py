@@ -130,6 +130,12 @@ class RemoteKeys:
         """What the set holds that cannot be used."""
         return self._skipped
 
+    def inherit(self, older: RemoteKeys) -> None:
+        """Go on with what another one has from the same place, before this one is opened."""
+        self._keys, self._skipped = older._keys, older._skipped
+        self._fetched_at, self._asked_at = older._fetched_at, older._asked_at
+        self._failures, self.error = older._failures, older.error
+
     def open(self) -> None:
         """Fetch the set from now on, again and again."""
         if self._keeping is None:

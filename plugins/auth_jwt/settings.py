@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +169,10 @@ class Settings:
         """Whether the keys come from the same place and are used for the same."""
         return _key_settings(self) == _key_settings(other)
 
+    def same_set(self, other: Settings) -> bool:
+        """Whether the keys may differ in nothing but when they are fetched."""
+        return replace(self, jwks_timing=other.jwks_timing).same_keys(other)
+
 
 def _key_settings(settings: Settings) -> tuple[object, ...]:
     return (
@@ -204,6 +208,10 @@ def settings_doubts(settings: Settings) -> Iterator[Finding]:
     if any(SUBJECT not in each for each in rules.peer_ids):
         text = f"has a pattern without {SUBJECT}: every subject may sign in under others' ids"
         yield "peer_ids", Doubt(text)
+    anonymous = settings.anonymous_peer_ids if settings.allow_anonymous else ()
+    if not all(each.strip("*") for each in anonymous):
+        text = "has *: clients without a token may sign in under any id, those of accounts, too"
+        yield "anonymous_peer_ids", Doubt(text)
     if any(map(looks_guessable, settings.secrets)):
         yield "secret", GUESSABLE
 

@@ -122,6 +122,10 @@ class RemoteSource:
         self.close = remote.close
         self.keys = remote.keys
 
+    def inherit(self, older: RemoteSource) -> None:
+        """Go on with the set that another one has from the same place."""
+        self._remote.inherit(older._remote)
+
     @property
     def counters(self) -> Mapping[str, int]:
         """How often it was fetched, and failed to be."""

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
-from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.web import Application
 
 from tornado_webrtc.repeats import Repeats
-from tornado_webrtc.web.httpserver import make_http_server
+from tornado_webrtc.web.httpserver import Gate, make_http_server
 from tornado_webrtc.web.stall import StallWatch
 
 __all__ = ["MAX_CONNECTIONS", "Endpoint", "EndpointError"]
 
 MAX_CONNECTIONS = 32
-"""Above so many open connections new ones are closed at once."""
-
-PAUSE_S = 1.0
-"""How long nobody is let in after the system had no file for a connection."""
+"""A further one takes the place of the one that came first, unless all are being answered."""
 
 BACKLOG = 64
 
@@ -44,9 +40,9 @@ class Endpoint:
         self._http = make_http_server(application)
         self._log = log
         self._sockets: list[socket.socket] = []
-        self._streams: set[IOStream] = set()
+        self._streams: list[IOStream] = []
         self._stalls = StallWatch(lambda: self._streams)
-        self._pause: asyncio.TimerHandle | None = None
+        self._gate: Gate | None = None
         self._repeats = Repeats()
 
     def listen(self, addresses: Sequence[str], port: int) -> list[str]:
@@ -69,14 +65,16 @@ class Endpoint:
         except EndpointError:
             self._close_sockets()
             raise
-        self._accept_again()
+        self._gate = Gate(self._sockets, self._admit, self._complain)
         self._stalls.start()
         return [_shown(*each.getsockname()[:2]) for each in self._sockets]
 
     async def stop(self) -> None:
         """Close the port and every connection; answers under way are not waited for."""
         self._stalls.stop()
-        self._stop_accepting()
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
         self._close_sockets()
         await self._http.close_all_connections()
 
@@ -85,46 +83,28 @@ class Endpoint:
             each.close()
         self._sockets.clear()
 
-    def _accept(self, listening: socket.socket, _events: int) -> None:
-        try:
-            connection, address = listening.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            self._pause_accepting(error)
-            return
-        self._streams = {stream for stream in self._streams if not stream.closed()}
-        if len(self._streams) >= MAX_CONNECTIONS:
+    def _admit(self, connection: socket.socket, address: Any) -> None:
+        self._streams = [stream for stream in self._streams if not stream.closed()]
+        if len(self._streams) >= MAX_CONNECTIONS and not self._make_room():
             connection.close()
-            if self._repeats.add("full"):
-                self._log.warning("%d connections are open, more are refused", MAX_CONNECTIONS)
             return
         stream = IOStream(connection)
-        self._streams.add(stream)
+        self._streams.append(stream)
         self._http.handle_stream(stream, address)
 
-    def _pause_accepting(self, error: OSError) -> None:
-        # What cannot be accepted keeps the socket readable: asking again at once would
-        # take all the time there is.
-        self._stop_accepting()
-        self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._accept_again)
-        if self._repeats.add("accept"):
-            self._log.warning(
-                "nobody can be answered: %s; trying again every %g s", error.strerror, PAUSE_S
-            )
+    def _make_room(self) -> bool:
+        """Close a connection, or whoever opens enough of them keeps Prometheus out."""
+        if self._repeats.add("full"):
+            self._log.warning("%d connections are open; one is closed for each", MAX_CONNECTIONS)
+        idle = next((stream for stream in self._streams if not stream.writing()), None)
+        if idle is None:
+            return False
+        idle.close()
+        self._streams.remove(idle)
+        return True
 
-    def _accept_again(self) -> None:
-        self._pause = None
-        for each in self._sockets:
-            IOLoop.current().add_handler(each, self._accept, IOLoop.READ)
-
-    def _stop_accepting(self) -> None:
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
-            return
-        for each in self._sockets:
-            IOLoop.current().remove_handler(each)
+    def _complain(self, reason: str) -> None:
+        self._log.warning("nobody can be answered: %s", reason)
 
 
 def _resolve(address: str) -> list[tuple[socket.AddressFamily, str]]:

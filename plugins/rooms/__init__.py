@@ -17,6 +17,7 @@ docs/rooms.md says how to use it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -63,10 +64,11 @@ class Plugin:
     # --- life -------------------------------------------------------------------------
 
     @hookimpl
-    def check(self) -> list[str]:
+    async def check(self) -> list[str]:
         """Say what is wrong with the file, and what is probably not meant."""
+        own, config = self._context.settings, self._context.config
         try:
-            settings = Settings.read(self._context.settings, self._context.config)
+            settings = await asyncio.to_thread(Settings.read, own, config)  # it may be long
         except BadRoomFileError as error:
             return [f"{self._name}.file: {error}"]
         return settings.sentences(self._name)
@@ -90,7 +92,7 @@ class Plugin:
         """Go by the settings and the file as they are now; who is in a room stays."""
         self._settings = self._read(new.plugin_settings[self._name], new)
         self._doorkeeper.guesses.limit = self._settings.wrong_passwords_per_minute
-        self._doorkeeper.forget()
+        self._doorkeeper.keep_only({each.password for each in self._settings.listed.values()})
 
     def _read(self, values: Mapping[str, object], config: Config) -> Settings:
         try:
@@ -172,15 +174,12 @@ class Plugin:
             return Denied(f"The room [{name}] is full.", "room-full")
         password = None
         if room is None and name not in settings.listed:
-            if settings.max_rooms and self._unlisted() >= settings.max_rooms:
+            if 0 < settings.max_rooms <= self._table.count_besides(settings.listed):
                 return Denied("There cannot be more rooms at the moment.", "room-full")
             if settings.adhoc_passwords and request.password:
                 password = KnownPassword.of(request.password)
         self._table.keep(name, request.peer_id, password)
         return None
-
-    def _unlisted(self) -> int:
-        return sum(name not in self._settings.listed for name in self._table.names())
 
     # --- who is where -----------------------------------------------------------------
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
 from .guess import GuessLimit
 from .password import HashedPassword, Password, digest_of
 
-__all__ = ["MAX_WAITING", "Doorkeeper", "Verdict"]
+__all__ = ["MAX_WAITING", "PATIENCE_S", "Doorkeeper", "Verdict"]
 
 MAX_WAITING = 8
-"""Passwords that wait to be hashed; a hook has five seconds for its answer."""
+"""Passwords that wait to be hashed."""
+
+PATIENCE_S = 3.0
+"""How long one waits at most; a hook has five seconds for its answer."""
 
 
 class Verdict(Enum):
@@ -30,8 +33,10 @@ class Doorkeeper:
     """Compares passwords with those of rooms.
 
     Hashes are compared one at a time, on one thread, so that guesses cost the server no
-    more than one core. The digest of the password that was right is kept: whoever has it
-    need not wait again, however many others guess.
+    more than one core. A guess counts before it is hashed: its client may hang up
+    meanwhile, and could otherwise let the server hash without end. The digest of the
+    password that was right is kept: whoever has it need not wait again, however many
+    others guess.
 
     Args:
         clock: Monotonic seconds.
@@ -53,9 +58,13 @@ class Doorkeeper:
         """End the thread."""
         await asyncio.to_thread(self._thread.shutdown)
 
-    def forget(self) -> None:
-        """Forget which passwords were right: there may be others now."""
-        self._known.clear()
+    def keep_only(self, current: Collection[Password | None]) -> None:
+        """Forget which passwords were right, but for those that still are.
+
+        Args:
+            current: The passwords of all rooms as they are now.
+        """
+        self._known = {each: known for each, known in self._known.items() if each in current}
 
     async def judge(self, expected: Password, password: str, client: str) -> Verdict:
         """Compare a password, unless its client has tried too many.
@@ -65,38 +74,50 @@ class Doorkeeper:
             password: What the client says.
             client: Whose guesses count together: an address or network.
         """
-        if not isinstance(expected, HashedPassword):
-            return self._counted(client, lambda: expected.matches(password))
-        if self._is_known(expected, password):
-            return self._counted(client, lambda: True)
+        if self.guesses.exhausted(client, self._clock()):
+            return Verdict.EXHAUSTED
+        if isinstance(expected, HashedPassword):
+            known = self._is_known(expected, password)
+            return Verdict.RIGHT if known else await self._in_turn(expected, password, client)
+        if expected.matches(password):
+            return Verdict.RIGHT
+        self.guesses.add(client, self._clock())
+        return Verdict.WRONG
+
+    async def _in_turn(self, expected: HashedPassword, password: str, client: str) -> Verdict:
         if self._waiting >= MAX_WAITING:
             return Verdict.BUSY
         self._waiting += 1
         try:
-            async with self._one_by_one:
-                return await self._hashed(expected, password, client)
+            return await self._once_free(expected, password, client)
         finally:
             self._waiting -= 1
 
+    async def _once_free(self, expected: HashedPassword, password: str, client: str) -> Verdict:
+        """Wait until no other password is hashed, but not for long."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._one_by_one.acquire()
+        except TimeoutError:
+            return Verdict.BUSY
+        try:
+            return await self._hashed(expected, password, client)
+        finally:
+            self._one_by_one.release()
+
     async def _hashed(self, expected: HashedPassword, password: str, client: str) -> Verdict:
-        if self.guesses.exhausted(client, self._clock()):
+        now = self._clock()
+        if self.guesses.exhausted(client, now):
             return Verdict.EXHAUSTED
-        if not self._is_known(expected, password):  # others with the same one may have waited, too
-            loop = asyncio.get_running_loop()
-            right = await loop.run_in_executor(self._thread, expected.matches, password)
-            if not right:
-                return self._counted(client, lambda: False)
-            self._known[expected] = digest_of(password)
+        if self._is_known(expected, password):  # others with the same one may have waited, too
+            return Verdict.RIGHT
+        self.guesses.add(client, now)
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._thread, expected.matches, password):
+            return Verdict.WRONG
+        self.guesses.forgive(client)
+        self._known[expected] = digest_of(password)
         return Verdict.RIGHT
 
     def _is_known(self, expected: HashedPassword, password: str) -> bool:
         return hmac.compare_digest(self._known.get(expected, b""), digest_of(password))
-
-    def _counted(self, client: str, is_right: Callable[[], bool]) -> Verdict:
-        now = self._clock()
-        if self.guesses.exhausted(client, now):
-            return Verdict.EXHAUSTED
-        if is_right():
-            return Verdict.RIGHT
-        self.guesses.add(client, now)
-        return Verdict.WRONG

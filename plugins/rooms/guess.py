@@ -51,6 +51,14 @@ class GuessLimit:
         if len(self._wrong) > self._size:
             self._wrong.popitem(last=False)
 
+    def forgive(self, client: str) -> None:
+        """Take back what was counted last: it was not wrong."""
+        began, count = self._wrong.get(client, (0.0, 0))
+        if count > 1:
+            self._wrong[client] = began, count - 1
+        else:
+            self._wrong.pop(client, None)
+
     def _count(self, client: str, now: float) -> int:
         began, count = self._wrong.get(client, (now, 0))
         return count if now - began < WINDOW_S else 0

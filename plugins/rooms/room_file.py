@@ -74,6 +74,8 @@ class RoomFile:
             if len(content) > MAX_FILE_BYTES:
                 raise BadRoomFileError(f"{path} has more than {MAX_FILE_BYTES >> 20} MB")
             rooms = parse(content.decode("utf-8-sig"))
+            if not rooms:  # written half, perhaps: what it had locked would be open
+                raise BadRoomFileError("it lists no room; leave the key out if there are none")
         except OSError as error:
             raise BadRoomFileError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:

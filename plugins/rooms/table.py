@@ -9,7 +9,7 @@ changes the connection.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,10 +67,10 @@ class RoomTable:
         """The rooms that somebody is in."""
         return (room for room in tuple(self._rooms.values()) if room.peers)
 
-    def names(self) -> Iterator[str]:
-        """The names of all rooms, those included that a place is kept in and nobody is."""
+    def count_besides(self, names: Mapping[str, object]) -> int:
+        """How many other rooms there are, those included that a place is only kept in."""
         self._expire()
-        return iter(self._rooms)
+        return len(self._rooms) - len(self._rooms.keys() & names.keys())
 
     def find(self, name: str) -> Room | None:
         """A room that somebody is in, or about to be."""

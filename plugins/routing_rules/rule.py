@@ -7,7 +7,15 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 __all__ = ["FORM", "BadRuleError", "Party", "Rule"]
 
@@ -16,6 +24,9 @@ FORM = "allow|deny CALLER -> CALLEE"
 ARROW = "->"
 _VERBS = {"allow": True, "deny": False}
 _GLOB = re.compile(r"[*?\[]")
+_MAX_COMPILED = 32768
+_MAX_ADDRESSES = 1024
+_MAPPED_BITS = 96
 
 
 class BadRuleError(ValueError):
@@ -137,8 +148,16 @@ def _pattern(pattern: str) -> Callable[[str], bool] | None:
         return None
     if not _GLOB.search(pattern):
         return pattern.__eq__
-    match = re.compile(translate(pattern)).match
+    if not _GLOB.search(beginning := pattern.removesuffix("*")):
+        return lambda text: text.startswith(beginning)
+    match = _compiled(pattern).match
     return lambda text: match(text) is not None
+
+
+@lru_cache(_MAX_COMPILED)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Thousands take seconds: what `check` has compiled beside the event loop is kept."""
+    return re.compile(translate(pattern))
 
 
 def _on_id(pattern: str) -> Condition | None:
@@ -160,12 +179,21 @@ def _on_user(pattern: str) -> Condition:
 
 def _on_ip(text: str) -> Condition:
     try:
-        network = ip_network(text)
+        network = _unmapped(ip_network(text))
     except ValueError as error:
         raise BadRuleError(f"ip: needs an address or a network: {error}") from None
     return lambda party: (address := _address(party.ip)) is not None and address in network
 
 
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """What `_address` makes of the addresses in a network."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
+@lru_cache(_MAX_ADDRESSES)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.partition("%")[0])

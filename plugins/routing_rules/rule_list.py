@@ -82,7 +82,10 @@ class RuleList:
         rules = _parsed("rules", "rules, entry", entries)
         if settings["file"]:
             path = config.resolve(settings["file"])
-            rules += _parsed("file", f"{path}, line", _lines(path))
+            rules += (of_file := _parsed("file", f"{path}, line", _lines(path)))
+            if not of_file:  # written half, perhaps: what it had denied would be allowed
+                text = f"{path} holds no rule; leave the key out if there are none"
+                raise BadRulesError("file", [text])
         if len(rules) > MAX_RULES:
             found = f"there are {len(rules)} rules, at most {MAX_RULES} are allowed"
             raise BadRulesError("file" if settings["file"] else "rules", [found])

@@ -12,8 +12,8 @@ from tests.admin.conftest import Operate, operate
 from tests.conftest import ExpectLog
 from tests.web.conftest import Serve, serve
 from tests.wire import WireClient
-from tornado_webrtc.admin import application
 from tornado_webrtc.errors import ListenError
+from tornado_webrtc.web import httpserver
 
 __all__ = ["operate", "serve"]
 
@@ -57,26 +57,17 @@ async def test_accepting_pauses_when_no_file_can_be_opened(
     operate: Operate, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch, stopped: bool
 ) -> None:
     expect_log("operators cannot be answered: Too many open files; trying again every 0.05 s")
-    monkeypatch.setattr(application, "PAUSE_S", 0.05)
+    monkeypatch.setattr(httpserver, "PAUSE_S", 0.05)
     operated = await operate()
     admin = operated.server._admin
     assert admin is not None
     listening = Mock(accept=Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
-    admin._accept(listening, 0)
+    admin._gate._accept(listening, 0)
     if stopped:
         await operated.server.stop()
         assert not operated.path.exists()
     else:
         assert (await operated.ask("GET", "/status"))[0] == 200
-
-
-async def test_connection_that_is_gone_already(operate: Operate) -> None:
-    operated = await operate()
-    admin = operated.server._admin
-    assert admin is not None
-    for error in (BlockingIOError, ConnectionAbortedError):
-        admin._accept(Mock(accept=Mock(side_effect=error)), 0)
-    assert (await operated.ask("GET", "/status"))[0] == 200
 
 
 async def test_several_requests_on_one_connection(operate: Operate) -> None:

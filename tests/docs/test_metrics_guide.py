@@ -158,7 +158,7 @@ async def test_sizes(site: ReloadSite) -> None:
 
 def test_numbers() -> None:
     for sentence in (
-        f"More than {MAX_CONNECTIONS} connections at a time",
+        f"There are {MAX_CONNECTIONS} connections at most",
         f"takes nothing of an answer for {STALL_S:g} s",
         f"the first {MAX_VALUES} codes",
         "text in version 0.0.4 or 1.0.0, or OpenMetrics 1.0.0",

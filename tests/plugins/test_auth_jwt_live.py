@@ -213,6 +213,33 @@ async def test_source_that_is_down_does_not_stop_a_reload(
     assert (await credential(server, "ann", shown)).status == 200
 
 
+async def test_longer_time_for_the_set_while_the_source_is_down(
+    site: ReloadSite, publisher: Publisher, expect_log: ExpectLog
+) -> None:
+    """That is when an operator wants it: a reload must not lose the set."""
+    expect_log("auth_jwt.jwks: .* cannot be used: the answer is HTTP 503")
+    server = await site.start(by_url(publisher))
+    shown = token("ann", "ES256")
+    assert (await credential(server, "ann", shown)).status == 200
+    publisher.status = 503
+    report = await site.reload({"auth_jwt.jwks_max_stale_s": "2592000"})
+    assert report.applied == ("auth_jwt.jwks_max_stale_s",)
+    assert (await credential(server, "ann", shown)).status == 200
+    assert counters(server)["jwks.fetches"] == 1, "nor is it fetched anew"
+
+
+async def test_set_is_not_handed_over_to_other_algorithms(
+    site: ReloadSite, publisher: Publisher, expect_log: ExpectLog
+) -> None:
+    expect_log("it is for ES256, and algorithms has none of them")
+    server = await site.start(by_url(publisher))
+    assert (await credential(server, "ann", token("ann", "ES256"))).status == 200
+    publisher.publish(jwk("P-256", "a"), jwk("P-384", "b"))
+    await site.reload({"auth_jwt.algorithms": "ES384"})
+    assert (await credential(server, "ann", token("ann", "ES384"))).status == 200
+    assert (await credential(server, "ann", token("ann", "ES256"))).status == 401
+
+
 async def test_settings_that_slip_past_check_change_nothing(
     site: ReloadSite, expect_log: ExpectLog
 ) -> None:

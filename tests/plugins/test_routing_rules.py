@@ -201,6 +201,18 @@ async def test_file_that_goes_bad_unseen(site: PluginSite, expect_log: ExpectLog
         await PluginManager(found, config, ()).start(server)
 
 
+async def test_file_that_was_written_half_allows_nothing(
+    site: PluginSite, expect_log: ExpectLog
+) -> None:
+    expect_log("the configuration is not taken over, all stays as it is")
+    await site.start("[routing_rules]\nfile = rules\n", rules="deny ann -> *")
+    with pytest.raises(ConfigError, match=r"routing_rules.file: .*rules holds no rule"):
+        await site.reload("[routing_rules]\nfile = rules\n", rules="")
+    ann, ben = await site.join("ann"), await site.join("ben")
+    await seen(ann, "ann", "ben")
+    assert (await offer(ann, ben))[0]["data"]["code"] == "call-not-allowed"
+
+
 async def test_doubts_are_warnings(site: PluginSite, expect_log: ExpectLog) -> None:
     expect_log("rules, entry 1, fits every call")
     await site.start(RULES.format("allow * -> *, deny a -> b"))

@@ -7,7 +7,8 @@ import pytest
 from tests.web.conftest import Serve
 from tests.wire import WireClient, call, error, signed_in, until
 from tornado_webrtc import hookimpl
-from tornado_webrtc.hooks import CallRequest, Message
+from tornado_webrtc.hooks import CallRequest, Denied, Message
+from tornado_webrtc.web.hub import MAX_ERROR_CODES
 
 
 @pytest.mark.parametrize(
@@ -235,3 +236,71 @@ async def test_views_and_messages_for_plugins(serve: Serve) -> None:
         assert await ann.read() == {"type": "notice", "data": {"text": "hello"}}
         assert server.hub.counters["message.offer"] == 1
         assert server.hub.counters["connections"] == 2
+
+
+async def test_permission_to_call_one_is_none_to_call_who_has_its_id_since(serve: Serve) -> None:
+    """Rules may be about accounts and addresses, not about ids."""
+    gate = Gate()
+    called: list[str] = []
+
+    class Rules:
+        @hookimpl
+        def permit_call(self, request: CallRequest) -> bool:
+            called.append(request.callee.name)
+            return request.callee.name == "friend"
+
+    server = await serve(plugins=[SlowCall(gate), Rules()])
+    async with signed_in(server.port, "1") as (ann,):
+        friend = await WireClient.connect(server.port)
+        await friend.register("2", name="friend")
+        while len(await ann.read_type("peers")) == 1:
+            pass
+        await ann.send("offer", {"to": "2", "session_id": "1-2"})
+        await until(lambda: called == ["friend"] and gate.asked == ["call 1-2"])
+        await friend.drop()
+        await until(lambda: len(server.hub) == 1)
+        async with await WireClient.connect(server.port) as boss:
+            await boss.register("2", name="boss")
+            gate.open.set()
+            await until(lambda: called == ["friend", "boss"])
+            answers = await ann.settled()
+            assert [each["data"]["code"] for each in answers if each["type"] == "error"] == [
+                "denied"
+            ]
+            assert {each["type"] for each in await boss.settled()} <= {"peers"}
+
+
+class SlowCall:
+    """Objects to no call, but takes its time."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    @hookimpl(trylast=True)
+    async def permit_call(self, request: CallRequest) -> None:
+        self._gate.asked.append(f"call {request.session_id}")
+        await self._gate.open.wait()
+
+
+class Inventive:
+    """Makes codes of what clients send, as no plugin should."""
+
+    @hookimpl
+    def permit_message(self, message: Message) -> Denied:
+        return Denied("no", message.data["code"])
+
+
+async def test_codes_that_plugins_invent_do_not_add_up(serve: Serve) -> None:
+    server = await serve(plugins=[Inventive()])
+    async with signed_in(server.port, "1", "2") as (ann, _):
+        total = MAX_ERROR_CODES + 50
+        for number in range(total):
+            data = {"to": "2", "session_id": "1-2", "code": f"code-{number}"}
+            await ann.send("candidate", data)
+        assert len(await ann.settled()) == total
+        errors = {
+            name: count for name, count in server.hub.counters.items() if name.startswith("error.")
+        }
+        assert len(errors) == MAX_ERROR_CODES + 1
+        assert errors["error.code-0"] == 1
+        assert errors["error.other"] == 50

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.web import Application, RequestHandler
 
@@ -23,8 +22,7 @@ from tornado_webrtc.admin.handler import (
     StatusHandler,
 )
 from tornado_webrtc.admin.socket import AdminSocket
-from tornado_webrtc.repeats import Repeats
-from tornado_webrtc.web.httpserver import make_http_server
+from tornado_webrtc.web.httpserver import Gate, make_http_server
 
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["AdminServer"]
 
 log = logging.getLogger("tornado_webrtc.admin")
-
-PAUSE_S = 1.0
-"""How long nobody is let in after the system had no file for a connection."""
 
 PATHS = (
     (r"/status", StatusHandler),
@@ -72,9 +67,7 @@ class AdminServer:
                 admin=self,
             )
         )
-        self._pause: asyncio.TimerHandle | None = None
-        self._repeats = Repeats()
-        self._accept_again()
+        self._gate = Gate([self._socket.socket], self._admit, _complain)
         log.info("operators are answered on %s", path.absolute())
 
     @property
@@ -90,41 +83,19 @@ class AdminServer:
 
     async def stop(self) -> None:
         """Close the socket and every connection to it."""
-        if self._pause is None:
-            IOLoop.current().remove_handler(self._socket.socket)
-        else:
-            self._pause.cancel()
+        self._gate.close()
         self._socket.close()
         await self._http.close_all_connections()
         for task in self._drains:
             task.cancel()
         await asyncio.gather(*self._drains, return_exceptions=True)
 
-    def _accept(self, listening: socket.socket, _events: int) -> None:
-        try:
-            connection, address = listening.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            self._pause_accepting(error)
-        else:
-            self._http.handle_stream(IOStream(connection), address)
+    def _admit(self, connection: socket.socket, address: Any) -> None:
+        self._http.handle_stream(IOStream(connection), address)
 
-    def _pause_accepting(self, error: OSError) -> None:
-        # What cannot be accepted keeps the socket readable: asking again at once,
-        # as Tornado does, would fill the log as quickly as it can be written.
-        IOLoop.current().remove_handler(self._socket.socket)
-        self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._accept_again)
-        if self._repeats.add("accept"):
-            log.warning(
-                "operators cannot be answered: %s; trying again every %g s",
-                error.strerror,
-                PAUSE_S,
-            )
 
-    def _accept_again(self) -> None:
-        self._pause = None
-        IOLoop.current().add_handler(self._socket.socket, self._accept, IOLoop.READ)
+def _complain(reason: str) -> None:
+    log.warning("operators cannot be answered: %s", reason)
 
 
 def _log_request(handler: RequestHandler) -> None:

@@ -21,6 +21,7 @@ from .specification import CORE, core_specification, make_validator, parse_speci
 
 __all__ = ["Draft", "load"]
 
+_NO_EFFECT = "plugins.disabled names this plugin: nothing that stands here holds"
 _PLUGIN_HINT = "This is a fault of the plugin, not of the configuration."
 
 
@@ -113,6 +114,8 @@ class Draft:
             ConfigError: With every problem that was found since `read`.
         """
         self._refuse_unknown_sections({*CORE, *self._plugin_settings, *known_plugins})
+        for name in sorted(self.sections & {*self.plugins.disabled} - {*CORE}):
+            self._report.warn((name,), _NO_EFFECT)
         values = self._core["general"]
         state_dir = self._rules.state_dir(values["state_dir"], self._service_state)
         general = General(

@@ -45,10 +45,13 @@ from tornado_webrtc.web.connection import CloseCode, Connection, Handshake, Tran
 from tornado_webrtc.web.message import MessageContext
 from tornado_webrtc.web.registration import Registration
 
-__all__ = ["CORE_TYPES", "Hub"]
+__all__ = ["CORE_TYPES", "MAX_ERROR_CODES", "Hub"]
 
 CORE_TYPES = frozenset({"", "new", "bye", "leave", "keepalive", *DIRECTED_TYPES})
 """The message types that the core answers itself; plugins may add others."""
+
+MAX_ERROR_CODES = 200
+"""So many codes of errors are counted by themselves, all others as ``error.other``."""
 
 
 class Hub:
@@ -82,6 +85,7 @@ class Hub:
         self.bans = BanList(clock.wall) if bans is None else bans
         self.signaling = SignalingServer(node_id, list_max=limits.legacy_list_max)
         self.counters: Counter[str] = Counter()
+        self._error_codes: set[str] = set()
         self.draining = False
         self._message_types: dict[str, tuple[str, MessageHandler]] = {}
         self._connections: dict[int, Connection] = {}
@@ -240,6 +244,12 @@ class Hub:
         """Count an event."""
         self.counters[name] += 1
 
+    def count_error(self, code: str) -> None:
+        """Count a refusal; plugins choose codes, and could make them of what clients send."""
+        if len(self._error_codes) < MAX_ERROR_CODES:
+            self._error_codes.add(code)
+        self.count(f"error.{code if code in self._error_codes else 'other'}")
+
     # --- messages -----------------------------------------------------------
 
     async def handle(self, connection: Connection, frame: bytes) -> None:
@@ -247,13 +257,13 @@ class Hub:
         try:
             envelope = decode_envelope(frame)
         except SignalingError as error:
-            self.count(f"error.{error.code}")
+            self.count_error(error.code)
             connection.send(error_frame("", error))
             return
         try:
             await self._dispatch(connection, envelope, frame)
         except SignalingError as error:
-            self.count(f"error.{error.code}")
+            self.count_error(error.code)
             self.perform(self.signaling.refuse(connection.address, envelope, error))
 
     async def _dispatch(self, connection: Connection, envelope: Envelope, frame: bytes) -> None:
@@ -277,8 +287,11 @@ class Hub:
                 await self._plugin_message(peer, envelope)
 
     async def _forward(self, peer: Peer, envelope: Envelope) -> None:
-        """Judge, ask each question once, and judge again, since all may have changed meanwhile."""
-        asked: set[str] = set()
+        """Judge, ask each question once, and judge again, since all may have changed meanwhile.
+
+        Another peer that has taken over the id meanwhile is another question.
+        """
+        asked: set[tuple[str, Peer]] = set()
         while True:
             peer = self.signaling.registered(peer.address)
             route = self.signaling.route(peer, envelope, self.clock.now())
@@ -288,7 +301,7 @@ class Hub:
             question = self._next_question(route, asked)
             if question is None:
                 break
-            asked.add(question)
+            asked.add((question, route.target))
             if question == "permit_call":
                 request = CallRequest(route.sender, route.target, route.session_id)
                 await self._ask(question, request=request)
@@ -296,7 +309,7 @@ class Hub:
                 await self._ask(question, message=MessageContext(self, peer, envelope))
         self.perform(self.signaling.forward(route, self.clock.now()))
 
-    def _next_question(self, route: Route, asked: set[str]) -> str | None:
+    def _next_question(self, route: Route, asked: set[tuple[str, Peer]]) -> str | None:
         """The permit hook that has to be asked about a message next, if any.
 
         None about one that comes late: it is dropped, whatever anybody says.
@@ -305,7 +318,7 @@ class Hub:
             return None
         questions = ("permit_message", "permit_call") if route.begins_call else ("permit_message",)
         for question in questions:
-            if question not in asked and self.hooks.implemented(question):
+            if (question, route.target) not in asked and self.hooks.implemented(question):
                 return question
         return None
 

@@ -56,7 +56,7 @@ class Registration:
         try:
             connection.identity = await self._identify(connection, "upgrade", None, None)
         except _RejectedError as rejected:
-            self._hub.count(f"error.{rejected.error.code}")
+            self._hub.count_error(rejected.error.code)
             return rejected.code, rejected.error.reason
         user = connection.identity.subject if connection.identity else None
         ban = self._hub.bans.find(ip=connection.handshake.remote_ip, user=user)
@@ -80,7 +80,7 @@ class Registration:
         try:
             await self._join(connection, new)
         except _RejectedError as rejected:
-            self._hub.count(f"error.{rejected.error.code}")
+            self._hub.count_error(rejected.error.code)
             refusal = self._hub.signaling.refuse(connection.address, envelope, rejected.error)
             self._hub.perform(refusal)
             connection.close(rejected.code, rejected.error.reason, left="refused")

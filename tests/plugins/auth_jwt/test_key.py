@@ -90,6 +90,7 @@ def test_what_openssl_makes_is_long_enough() -> None:
         "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHA",
         '  {"use":"sig", "kty": "RSA", "n": "AQAB", "e": "AQAB"}',
     ],
+    ids=range(6),  # the keys are made anew in each process, and the names have to be the same
 )
 def test_public_key_is_no_secret(secret: str) -> None:
     with pytest.raises(UnusableKeyError, match=r"^secret 1 looks like a key in PEM, SSH or JWK"):

@@ -60,7 +60,9 @@ def test_change_is_noticed(watched: Watched) -> None:
     assert watched.materials() == [b"two", b"three"]
 
 
-def test_unchanged_file_is_not_read_again(watched: Watched) -> None:
+@pytest.mark.parametrize("age_s", [3600, -3600])
+def test_unchanged_file_is_not_read_again(watched: Watched, age_s: int) -> None:
+    watched.age_ns = age_s * 10**9
     (first,) = watched.file.current()
     (second,) = watched.file.current()
     assert first is second

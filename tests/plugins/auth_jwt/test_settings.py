@@ -159,6 +159,8 @@ GOOD = {"algorithms": "HS256", "secret": SECRET, "issuer": "a", "audience": "b"}
 
 def test_nothing_doubtful() -> None:
     assert list(settings_doubts(read(**GOOD))) == []
+    assert list(settings_doubts(read(**GOOD | {"allow_anonymous": "yes"}))) == []
+    assert list(settings_doubts(read(**GOOD | {"anonymous_peer_ids": "*"}))) == []
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,10 @@ def test_nothing_doubtful() -> None:
         ({"require": "jti"}, "require", "does not name exp: a token without it is good for ever"),
         ({"require": ""}, "require", "does not name exp"),
         ({"peer_ids": ["{subject}", "*"]}, "peer_ids", "has a pattern without {subject}"),
+        (
+            {"allow_anonymous": "yes", "anonymous_peer_ids": ["[0-9]", "**"]},
+            *("anonymous_peer_ids", "has *: clients without a token may sign in under any id"),
+        ),
         ({"secret": [SECRET, "secret" * 6]}, "secret", "a secret with so few different characters"),
     ],
 )
@@ -183,6 +189,14 @@ def test_same_keys() -> None:
     assert one.same_keys(read(**GOOD | {"leeway_s": "5", "allow_anonymous": "yes"}))
     for changes in ({"secret": OTHER_SECRET}, {"algorithms": "HS512"}, {"jwks_ttl_s": "60"}):
         assert not one.same_keys(read(**GOOD | changes))
+
+
+def test_same_set() -> None:
+    by_url = {"algorithms": "RS256", "jwks": URL}
+    one = read(**by_url)
+    assert one.same_set(read(**by_url | {"jwks_ttl_s": "60", "jwks_timeout_s": "1"}))
+    for changes in ({"jwks": f"{URL}2"}, {"algorithms": "ES256"}, {"jwks_ca_file": "ca.pem"}):
+        assert not one.same_set(read(**by_url | changes))
 
 
 def test_lines_of_secrets() -> None:

@@ -65,6 +65,7 @@ async def test_secrets_of_settings_alone() -> None:
         (SECRET.encode() + b"\nshort", "secret 2 has 5 bytes, but HS256 needs at least 32"),
         (public_pem("RSA").encode(), "secret 1 looks like a key in PEM"),
     ],
+    ids=range(5),  # the key is made anew in each process, and the names have to be the same
 )
 async def test_bad_secret_file(
     tmp_path: Path, content: bytes, reason: str, expect_log: ExpectLog

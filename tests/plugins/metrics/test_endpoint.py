@@ -15,6 +15,7 @@ from tests.web.rawhttp import fetch
 from tests.wire import until
 from tornado_webrtc.plugins.metrics import endpoint as module
 from tornado_webrtc.plugins.metrics.endpoint import MAX_CONNECTIONS, Endpoint, EndpointError
+from tornado_webrtc.web import httpserver
 
 LOG = logging.getLogger("tornado_webrtc.plugins.metrics")
 LARGE = 64 * 1024 * 1024
@@ -88,20 +89,30 @@ def test_other_trouble(number: int, reason: str) -> None:
     assert reason in module._reason(OSError(number, "x"), 80)
 
 
-async def test_too_many_connections(endpoint: Endpoint, expect_log: ExpectLog) -> None:
-    expect_log(f"{MAX_CONNECTIONS} connections are open, more are refused")
+async def test_idle_ones_keep_nobody_out(endpoint: Endpoint, expect_log: ExpectLog) -> None:
+    expect_log(f"{MAX_CONNECTIONS} connections are open; one is closed for each")
     (where,) = endpoint.listen(["127.0.0.1"], 0)
-    opened = [
-        socket.create_connection(("127.0.0.1", port_of(where))) for _ in range(MAX_CONNECTIONS)
-    ]
+    opened = [socket.create_connection(("127.0.0.1", port_of(where))) for _ in range(40)]
     await until(lambda: len(endpoint._streams) == MAX_CONNECTIONS)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(where))
-    assert await asyncio.wait_for(reader.read(), 15) == b""
-    writer.close()
-    opened.pop().close()
-    await until(lambda: any(stream.closed() for stream in endpoint._streams))
     assert (await fetch(port_of(where), "/")).body == b"here"
+    assert len(endpoint._streams) <= MAX_CONNECTIONS
     for each in opened:
+        each.close()
+
+
+async def test_who_is_answered_keeps_the_place(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog
+) -> None:
+    expect_log("1 connections are open")
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    (where,) = endpoint.listen(["127.0.0.1"], 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", port_of(where), limit=1024)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until(lambda: any(stream.writing() for stream in endpoint._streams))
+    reader, refused = await asyncio.open_connection("127.0.0.1", port_of(where))
+    assert await asyncio.wait_for(reader.read(), 15) == b""
+    assert [stream.closed() for stream in endpoint._streams] == [False]
+    for each in (writer, refused):
         each.close()
 
 
@@ -130,39 +141,9 @@ async def test_who_takes_nothing_is_closed(
 async def test_no_file_for_a_connection(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog
 ) -> None:
-    """It tries again later, and does not keep the event loop busy meanwhile."""
-    expect_log("nobody can be answered: Too many open files")
-    monkeypatch.setattr(module, "PAUSE_S", 0.2)
+    expect_log("nobody can be answered: Too many open files; trying again every 0.1 s")
+    monkeypatch.setattr(httpserver, "PAUSE_S", 0.1)
     (where,) = endpoint.listen(["127.0.0.1"], 0)
-    tried = 0
-
-    class Exhausted:
-        def accept(self) -> None:
-            nonlocal tried
-            tried += 1
-            raise OSError(errno.EMFILE, "Too many open files")
-
-    endpoint._accept(Exhausted(), 0)  # type: ignore[arg-type]
+    assert endpoint._gate is not None
+    endpoint._gate._wait(OSError(errno.EMFILE, "Too many open files"))
     assert (await fetch(port_of(where), "/")).body == b"here", "after the pause"
-    assert tried == 1
-
-
-async def test_stop_during_the_pause(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, expect_log: ExpectLog
-) -> None:
-    expect_log("nobody can be answered")
-    monkeypatch.setattr(module, "PAUSE_S", 0.1)
-    (where,) = endpoint.listen(["127.0.0.1"], 0)
-    endpoint._pause_accepting(OSError(errno.EMFILE, "Too many open files"))
-    await endpoint.stop()
-    await asyncio.sleep(0.2)
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port_of(where)))
-
-
-async def test_a_client_that_is_gone_before_it_was_accepted(endpoint: Endpoint) -> None:
-    endpoint.listen(["127.0.0.1"], 0)
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        nobody.setblocking(False)
-        endpoint._accept(nobody, 0)
-    assert not endpoint._streams

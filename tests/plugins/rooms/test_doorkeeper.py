@@ -4,10 +4,12 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from tests.wire import DEADLINE_S, until
+from tornado_webrtc.plugins.rooms import doorkeeper as module
 from tornado_webrtc.plugins.rooms.doorkeeper import MAX_WAITING, Doorkeeper, Verdict
 from tornado_webrtc.plugins.rooms.password import HashedPassword, KnownPassword
 
@@ -42,6 +44,9 @@ class Slow(HashedPassword):
 
     go = threading.Event()
     computed = 0
+
+    def has_computed(self, count: int) -> bool:
+        return self.computed == count
 
     def matches(self, password: str) -> bool:
         type(self).computed += 1
@@ -80,7 +85,10 @@ async def test_right_password_is_hashed_once(doorkeeper: Doorkeeper, slow: Slow)
     for _ in range(3):
         assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
     assert slow.computed == 1
-    doorkeeper.forget()
+    doorkeeper.keep_only({None, slow, HASHED})
+    assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
+    assert slow.computed == 1
+    doorkeeper.keep_only({None, HASHED})
     assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
     assert slow.computed == 2
 
@@ -129,6 +137,48 @@ async def test_guesses_at_once_are_no_more_guesses(doorkeeper: Doorkeeper, slow:
     )
     assert Counter(verdicts) == {WRONG: 3, Verdict.EXHAUSTED: MAX_WAITING - 3}
     assert slow.computed == 3
+
+
+async def test_who_hangs_up_has_guessed(doorkeeper: Doorkeeper, slow: Slow) -> None:
+    """Otherwise one client could let the server hash without end."""
+    for n in range(1, 4):
+        guess = asyncio.create_task(doorkeeper.judge(slow, f"guess {n}", "a"))
+        await until(partial(slow.has_computed, n))
+        guess.cancel()
+        slow.go.set()
+        await asyncio.wait({guess})
+        await until(doorkeeper._thread._work_queue.empty)
+        slow.go.clear()
+    slow.go.set()
+    assert await doorkeeper.judge(slow, "guess 4", "a") is Verdict.EXHAUSTED
+    assert slow.computed == 3
+
+
+async def test_nobody_waits_for_longer_than_a_hook_may_take(
+    doorkeeper: Doorkeeper, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    first = asyncio.create_task(doorkeeper.judge(slow, "guess", "a"))
+    await until(lambda: slow.computed == 1)
+    assert await doorkeeper.judge(slow, "sesame", "b") is Verdict.BUSY
+    slow.go.set()
+    assert await first is WRONG
+    assert await doorkeeper.judge(slow, "sesame", "b") is RIGHT
+
+
+async def test_who_is_exhausted_takes_no_place_in_the_queue(
+    doorkeeper: Doorkeeper, slow: Slow
+) -> None:
+    for _ in range(3):
+        assert await doorkeeper.judge(HASHED, "sesam", "a") is WRONG
+    waiting = [
+        asyncio.create_task(doorkeeper.judge(slow, "sesame", client))
+        for client in ["x", *("a" * MAX_WAITING), "b"]
+    ]
+    await until(lambda: slow.computed == 1)
+    slow.go.set()
+    verdicts = await asyncio.gather(*waiting)
+    assert Counter(verdicts) == {RIGHT: 2, Verdict.EXHAUSTED: MAX_WAITING}
 
 
 async def test_who_gives_up_leaves_the_queue(doorkeeper: Doorkeeper, slow: Slow) -> None:

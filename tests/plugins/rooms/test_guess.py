@@ -16,6 +16,17 @@ def test_limit_holds_for_a_minute_from_the_first() -> None:
     assert not guesses.exhausted("a", 101.0 + WINDOW_S)
 
 
+def test_what_was_not_wrong_is_taken_back() -> None:
+    guesses = GuessLimit(2)
+    guesses.forgive("a")
+    guesses.add("a", 0.0)
+    guesses.add("a", 1.0)
+    guesses.forgive("a")
+    assert not guesses.exhausted("a", 1.0)
+    guesses.forgive("a")
+    assert len(guesses) == 0
+
+
 def test_clients_are_counted_apart() -> None:
     guesses = GuessLimit(1)
     guesses.add("a", 0.0)

@@ -48,8 +48,14 @@ def test_name_has_its_one_spelling() -> None:
     assert list(parse('" cafe\u0301 "')) == ["caf\u00e9"]
 
 
-def test_empty_file() -> None:
-    assert parse("") == {}
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_file_without_rooms_is_no_file(tmp_path: Path, text: str) -> None:
+    """One that was written half must not open what it had locked."""
+    path = tmp_path / "rooms"
+    path.write_text(text)
+    assert parse(text) == {}
+    with pytest.raises(BadRoomFileError, match="rooms, it lists no room; leave the key out"):
+        RoomFile.read(path)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def shown(table: RoomTable) -> dict[str, set[str]]:
 def test_room_is_there_from_the_first_to_the_last_peer(table: RoomTable, time: Time) -> None:
     ann, ben = peer("ann"), peer("ben")
     table.keep("blue", "ann", PASSWORD)
-    assert (len(table), shown(table), list(table.names())) == (0, {}, ["blue"])
+    assert (len(table), shown(table), table.count_besides({})) == (0, {}, 1)
     table.join(ann)
     time.now += 5
     table.keep("blue", "ben", KnownPassword.of("another"))
@@ -53,7 +53,15 @@ def test_room_is_there_from_the_first_to_the_last_peer(table: RoomTable, time: T
     table.leave(ann)
     assert shown(table) == {"blue": {"ben"}}
     table.leave(ben)
-    assert (len(table), table.find("blue"), list(table.names())) == (0, None, [])
+    assert (len(table), table.find("blue"), table.count_besides({})) == (0, None, 0)
+
+
+def test_rooms_besides_those_of_a_list(table: RoomTable, time: Time) -> None:
+    for name in ("blue", "red", "green"):
+        table.keep(name, "ann")
+    assert table.count_besides({"red": 1, "black": 2}) == 2
+    time.now += KEPT_S
+    assert table.count_besides({}) == 0
 
 
 def test_place_is_kept_for_a_while(table: RoomTable, time: Time) -> None:
@@ -139,5 +147,5 @@ def test_nothing_is_left_behind(steps: list[tuple[str, str, str]]) -> None:
     time.now += KEPT_S
     for each in peers.values():
         table.leave(each)
-    assert list(table.names()) == []
+    assert table.count_besides({}) == 0
     assert not table._kept

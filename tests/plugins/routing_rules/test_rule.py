@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tornado_webrtc.plugins.routing_rules import rule as module
 from tornado_webrtc.plugins.routing_rules.rule import BadRuleError, Party, Rule
 
 ALICE = Party("alice-phone", "", "alice@example.org", "192.0.2.7")
 SUPPORT = Party("support-1", "desk", None, "2001:db8::1")
 
 
-def fits(rule: str, caller: Party = ALICE, callee: Party = SUPPORT) -> bool:
-    return Rule.parse(rule, "here").fits(caller, callee)
+def fits(line: str, caller: Party = ALICE, callee: Party = SUPPORT) -> bool:
+    return Rule.parse(line, "here").fits(caller, callee)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,31 @@ def test_condition_on_a_stranger_in_a_room(condition: str, holds: bool) -> None:
 
 def test_address_of_ipv4_in_ipv6() -> None:
     assert fits("allow ip:192.0.2.0/24 -> *", Party("a", ip="::ffff:192.0.2.7"))
+
+
+@pytest.mark.parametrize("network", ["::ffff:192.0.2.7", "::ffff:192.0.2.0/120", "::ffff:0:0/96"])
+def test_network_of_ipv4_in_ipv6(network: str) -> None:
+    """It would never fit otherwise: a rule that denies it would deny nobody."""
+    for ip in ("192.0.2.7", "::ffff:192.0.2.7"):
+        assert fits(f"deny ip:{network} -> *", Party("a", ip=ip))
+    assert not fits(f"deny ip:{network} -> *", Party("a", ip="2001:db8::1"))
+
+
+def test_all_of_ipv6_is_no_ipv4() -> None:
+    assert not fits("deny ip:::/0 -> *", Party("a", ip="192.0.2.7"))
+    assert fits("deny ip:::/0 -> *", Party("a", ip="2001:db8::1"))
+
+
+def test_patterns_are_compiled_once() -> None:
+    """Thousands of them would hold up the event loop when the settings are taken over."""
+    line = "deny *-seldom-? user:*@seldom.example -> room:[s]eldom"
+    Rule.parse(line, "")
+    before = module._compiled.cache_info()
+    assert Rule.parse(line, "").fits(
+        Party("a-seldom-b", user="a@seldom.example"), Party("", "seldom")
+    )
+    after = module._compiled.cache_info()
+    assert (after.misses, after.hits) == (before.misses, before.hits + 3)
 
 
 @pytest.mark.parametrize("ip", ["", "somewhere"])

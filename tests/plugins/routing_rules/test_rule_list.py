@@ -125,3 +125,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_doubts(tmp_path: Path, rules: list[str], default: str, doubts: list[str]) -> None:
     assert list(read(tmp_path, *rules, default=default).doubts()) == doubts
+
+
+@pytest.mark.parametrize("text", ["", "# allow a -> b\n"])
+def test_file_without_rules_is_no_file(tmp_path: Path, text: str) -> None:
+    """One that was written half must not allow what it had denied."""
+    (tmp_path / "rules").write_text(text)
+    with pytest.raises(BadRulesError, match="rules holds no rule; leave the key out") as raised:
+        read(tmp_path, "deny a -> b", file="rules")
+    assert raised.value.key == "file"
