@@ -172,8 +172,7 @@ def _serve_logging(config: Config, found: list[FoundPlugin], hang_ups: list[int]
         factory = loop_factory(config.general.event_loop)
     except ImportError:
         raise TornadoWebrtcError(
-            "uvloop is not installed; run: pip install 'tornado-webrtc[uvloop]', "
-            "or set [general] event_loop = auto"
+            "uvloop is not installed; run: pip install uvloop, or set [general] event_loop = auto"
         ) from None
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(config, found, file_limit, hang_ups))

@@ -40,12 +40,12 @@ def load_library() -> Any:
     except ImportError as error:
         raise MissingLibraryError(
             "PyJWT is missing; install it into the server's environment:"
-            " pip install 'tornado-webrtc[jwt]'"
+            " pip install 'PyJWT[crypto]'"
         ) from error
     if not hasattr(library, "PyJWS"):
         raise MissingLibraryError(
             f"{library.__file__} is another library than PyJWT, under its name;"
-            " remove that one, and pip install 'tornado-webrtc[jwt]'"
+            " remove that one, and pip install 'PyJWT[crypto]'"
         )
     return library
 

@@ -17,6 +17,9 @@ from tests.browser.serverprocess import ServerAddress, running_server
 
 Open = Callable[..., IcePage]
 
+WORKS = "Works on this computer only"
+"""The tests' server tells clients a loopback address."""
+
 TOKENS = Path(__file__).with_name("knowntokens.py")
 NO_RELAY = "No relay: calls between some networks will fail"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -72,8 +75,8 @@ def moved(ports: dict[str, int], *transports: str) -> Change:
 
 
 def test_a_server_of_ours_works_over_every_transport(visit: Open) -> None:
-    visited = visit().start().finish("Works")
-    expect(visited.find("overall")).to_have_attribute("data-tone", "good")
+    visited = visit().start().finish(WORKS)
+    expect(visited.find("overall")).to_have_attribute("data-tone", "warn")
     expect(visited.find("overall-long")).to_contain_text("Through it and back takes")
     for transport in ("udp", "tcp"):
         visited.expect_card(f"transport={transport}", "works", "gave a relayed address after")
@@ -96,9 +99,9 @@ def test_the_test_can_be_done_again_and_leaves_no_connection_open(visit: Open) -
     visited = visit()
     visited.page.add_init_script(script)
     visited.page.reload()
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     expect(visited.find("start")).to_have_text("Test again")
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     expect(visited.page.locator(".ice-server")).to_have_count(3)
     assert visited.page.evaluate("window.open_.size") == 0
 
@@ -154,10 +157,10 @@ def test_a_server_that_is_added_is_tested_alone(visit: Open) -> None:
     visited = visit()
     real = credential_of(visited)
     udp = next(url for url in real["urls"] if "udp" in url)
-    visited.add(udp, real["username"], real["credential"]).finish("Works")
+    visited.add(udp, real["username"], real["credential"]).finish(WORKS)
     visited.expect_card("transport=udp", "works")
     expect(visited.page.locator(".ice-server")).to_have_count(1)
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     expect(visited.page.locator(".ice-server")).to_have_count(4)
     visited.page.get_by_role("button", name=f"Remove {udp}").click()
     expect(visited.page.locator(".ice-server")).to_have_count(3)
@@ -216,7 +219,7 @@ def test_a_server_that_wants_peers_alone_says_how(
         signed_in.get_by_role("button", name="Sign in").click()
         expect(signed_in.locator("#self-id")).to_have_text("424242")
         visited.find("id").fill("424242")
-        visited.start().finish("Works")
+        visited.start().finish(WORKS)
         expect(visited.find("problem")).to_be_hidden()
 
 
@@ -228,7 +231,7 @@ def test_a_server_that_wants_a_token_gets_it(
         visited = visit(strict).start()
         expect(visited.find("problem")).to_contain_text("only to those who show a token")
         visited.find("token").fill("open-sesame")
-        visited.start().finish("Works")
+        visited.start().finish(WORKS)
         visited.find("token").fill("open 🌪")
         visited.start()
         expect(visited.find("problem")).to_contain_text("has characters that no token has")
@@ -246,7 +249,7 @@ def test_a_server_that_was_asked_too_often_says_when_to_come_again(
     visit: Open, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with running_server(tmp_path_factory.mktemp("slow"), api_per_minute="1") as slow:
-        visited = visit(slow).start().finish("Works")
+        visited = visit(slow).start().finish(WORKS)
         visited.start()
         expect(visited.find("problem")).to_contain_text("Too many have asked")
         expect(visited.find("problem")).to_have_text(re.compile(r"Test again in \d+ seconds?\.$"))
@@ -303,7 +306,7 @@ def test_a_bad_entry_of_the_list_spoils_nothing_else(visit: Open, entry: IceServ
         route.fulfill(json={"iceServers": [entry, *told["iceServers"]]})
 
     visited.page.route("**/api/turn?*", fulfill)
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     if "urls" in entry and isinstance(entry["urls"], list):
         expect(visited.page.locator(".ice-server").first).to_contain_text("not usable")
 
@@ -318,7 +321,7 @@ def test_the_token_and_the_id_go_to_the_server_and_nowhere_else(visit: Open) -> 
     visited.page.get_by_text("The server asks who I am").click()
     expect(visited.find("id")).to_have_value("123456")
     visited.find("token").fill("secret-token")
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     (url, authorization), *others = sorted(requests, key=lambda each: "/api/turn?" not in each[0])
     assert all(each[1] is None and "secret-token" not in each[0] for each in others)
     assert not any("/api/" in each[0] for each in others)
@@ -333,11 +336,11 @@ def test_the_report_has_everything_but_credentials(visit: Open, ports: dict[str,
     visited.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     real = credential_of(visited)
     visited.find("start").click()
-    visited.finish("Works")
-    visited.add("turn:127.0.0.1:1?transport=tcp", "my-user-name", "my-password").finish("Works")
+    visited.finish(WORKS)
+    visited.add("turn:127.0.0.1:1?transport=tcp", "my-user-name", "my-password").finish(WORKS)
     report = visited.report()
     for words in (
-        "Overall: Works",
+        f"Overall: {WORKS}",
         "Through it and back",
         "relay udp 127.0.0.1:",
         "stun:127.0.0.1",
@@ -356,7 +359,7 @@ def test_the_report_is_selected_where_it_cannot_be_copied(visit: Open) -> None:
     visited.page.evaluate(
         "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
     )
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     visited.page.get_by_role("button", name="Copy report").click()
     expect(visited.find("report")).to_be_focused()
     expect(visited.find("progress")).to_contain_text("copy it by hand")
@@ -377,7 +380,7 @@ def test_everything_works_from_the_keyboard(visit: Open) -> None:
     assert order == ["a", "start", "summary", "url", "username", "credential", "add-server"]
     visited.find("start").focus()
     visited.page.keyboard.press("Enter")
-    visited.finish("Works")
+    visited.finish(WORKS)
     visited.find("url").fill("turn:a.example")
     visited.page.keyboard.press("Enter")
     expect(visited.find("add-problem")).to_be_visible()
@@ -391,12 +394,12 @@ def test_progress_is_read_aloud(visit: Open) -> None:
         .observe(document.getElementById("progress"), { childList: true });
     }""")
     expect(visited.find("progress")).to_have_attribute("role", "status")
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     said = visited.page.evaluate("window.said")
     assert said[0].startswith("Asking this server")
     assert said[1] == "Testing 3 servers …"
     assert sum("works." in each for each in said) == 3
-    assert said[-1].startswith("Done. Works.")
+    assert said[-1].startswith(f"Done. {WORKS}.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -414,7 +417,7 @@ def test_it_fits_and_is_accessible(
         summary.click()
     look(visited.page)
     visited.page.unroute_all()
-    visited.start().finish("Works")
+    visited.start().finish(WORKS)
     look(visited.page)
 
 
@@ -426,7 +429,7 @@ def look(page: Page) -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere(visit: Open) -> None:
-    visited = visit().start().finish("Works")
+    visited = visit().start().finish(WORKS)
     origins = visited.page.evaluate(
         'performance.getEntriesByType("resource").map((entry) => new URL(entry.name).origin)'
     )

@@ -13,6 +13,7 @@ UDP = "turn:a.example:3478?transport=udp"
 TCP = "turn:a.example:3479?transport=tcp"
 TLS = "turns:a.example"
 NO_RELAY = "No relay: calls between some networks will fail"
+HERE = "Works on this computer only"
 
 Check = dict[str, Any]
 
@@ -117,6 +118,9 @@ def test_one_server(page: ModulePage, tested: Check, short: str, words: str) -> 
         ([works(TCP), check(UDP, codes=[701])], "Works only over TCP", "Open UDP port 3478 in"),
         ([works(TLS), works(TCP)], "Works only over TCP", "over TLS and TCP alone"),
         ([works(TLS)], "Works only over TCP", "offers TURN over UDP: switch it on"),
+        ([works("turn:127.0.0.1:3478")], HERE, "[turn] public_ip has to name"),
+        ([works("turn:[::1]:3478"), works("turn:localhost")], HERE, "to itself"),
+        ([works("turn:127.0.0.1:3478"), works(UDP)], "Works", "TCP or TLS as well"),
         ([], NO_RELAY, "switch on the one of this server"),
         ([check("stun:a.example", "srflx")], NO_RELAY, "many other calls will find a direct way"),
         ([check(UDP, "relay")], NO_RELAY, "No TURN server relays for this browser."),
@@ -127,7 +131,7 @@ def test_all_servers(page: ModulePage, tested: list[Check], short: str, words: s
     read = overall(page, *tested)
     assert read["short"] == short
     assert words in f"{read['long']} {read['advice']}"
-    tones = {"Works": "good", "Works only over TCP": "warn", NO_RELAY: "bad"}
+    tones = {"Works": "good", HERE: "warn", "Works only over TCP": "warn", NO_RELAY: "bad"}
     assert read["tone"] == tones[short]
 
 

@@ -89,3 +89,24 @@ def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
     bob.hang_up()
     ann.expect_list(bob)
     expect(ann.call_button(bob)).to_be_focused()
+
+
+RENAMED = """async (to) => {
+  const socket = new WebSocket(new URL("/ws", location.href.replace(/^http/, "ws")));
+  await new Promise((done) => (socket.onopen = done));
+  const say = (type, data) => socket.send(JSON.stringify({ type, data }));
+  const sign = (name) => say("new", { id: "late", name, user_agent: "" });
+  sign("");
+  const description = { type: "offer", sdp: "v=0\\r\\n" };
+  say("offer", { to, from: "late", session_id: `late-${to}`, media: "video", description });
+  window.rename = () => sign("Late Comer");
+}"""
+
+
+def test_a_name_that_comes_after_the_call_is_shown(join: Join) -> None:
+    ann, other = join("Ann", query={"id": "111222"}).sign_in(), join("Other")
+    other.page.evaluate(RENAMED, "111222")
+    ann.expect_ringing("late")
+    other.page.evaluate("rename()")
+    ann.expect_ringing("Late Comer")
+    ann.page.get_by_role("button", name="Reject").click()

@@ -51,7 +51,7 @@ def test_new_plugin(tmp_path: Path) -> None:
     result = plugins("new", "call_limit", "--into", folder)
     assert (result.exit_code, result.stderr) == (0, "")
     assert str(folder / "plugins" / "call_limit.py") in result.stdout.splitlines()
-    assert f"Try it: cd '{folder}' && pytest" in result.stdout
+    assert f"Try it: cd '{folder}' && pip install pytest && pytest" in result.stdout
     shown = json.loads(plugins("--conf", folder / "server.ini", "--json").stdout)
     assert shown["problems"] == []
     (entry,) = (each for each in shown["plugins"] if each["name"] == "call_limit")

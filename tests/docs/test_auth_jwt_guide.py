@@ -167,5 +167,5 @@ def test_numbers() -> None:
 
 
 def test_extra_is_the_one_that_is_there() -> None:
-    assert blocks("sh")[0] == "pip install 'tornado-webrtc[jwt]'\n"
+    assert blocks("sh")[0] == "pip install 'PyJWT[crypto]'\n"
     assert re.search(r'^jwt = \["PyJWT', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)

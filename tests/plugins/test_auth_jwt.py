@@ -285,7 +285,7 @@ def test_missing_library_is_named(site_conf: Path, verb: list[str]) -> None:
     )
     assert ended.returncode != 0
     assert "PyJWT is missing" in ended.stderr
-    assert "pip install 'tornado-webrtc[jwt]'" in " ".join(ended.stderr.split())
+    assert "pip install 'PyJWT[crypto]'" in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
 
 

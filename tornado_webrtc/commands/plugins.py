@@ -72,7 +72,7 @@ def new(name: str, into: Path | None) -> None:
     folder = Path(name) if into is None else into
     for path in make_skeleton(name, folder):
         click.echo(path)
-    click.echo(f"\nTry it: cd {shlex.quote(str(folder))} && pytest")
+    click.echo(f"\nTry it: cd {shlex.quote(str(folder))} && pip install pytest && pytest")
     click.echo("  and: tornado-webrtc --conf server.ini")
 
 

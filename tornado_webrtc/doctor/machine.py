@@ -35,7 +35,7 @@ async def runtime(case: Case) -> AsyncIterator[Finding]:
     try:
         name = loop_factory(wanted).__module__.partition(".")[0]
     except ImportError:
-        hint = "pip install 'tornado-webrtc[uvloop]', or set [general] event_loop = auto"
+        hint = "pip install uvloop, or set [general] event_loop = auto"
         yield problem("event loop", "uvloop is asked for and not installed", hint)
     else:
         more = "" if name == "uvloop" else "; uvloop would be faster where it can be installed"

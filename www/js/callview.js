@@ -69,7 +69,7 @@ export class CallView {
     const changed = call !== this.#call;
     this.#call = call;
     const incoming = call?.state === "incoming";
-    if (call && changed) this.#introduce(call);
+    if (call && changed) this.introduce(call);
     this.#sheet(incoming);
     this.#screen(Boolean(call) && !incoming);
     if (call && !incoming) this.#update(call);
@@ -96,7 +96,12 @@ export class CallView {
     this.#update(this.#call);
   }
 
-  #introduce({ peer, media }) {
+  /**
+   * Show who is at the other end.
+   *
+   * @param {import("./call.js").Call} call The call that goes on.
+   */
+  introduce({ peer, media }) {
     for (const id of ["call-avatar", "incoming-avatar"]) showAvatar($(id), peer);
     for (const id of ["call-peer", "incoming-name"]) $(id).textContent = peer.name;
     $("incoming-id").textContent = `Id ${peer.id}`;

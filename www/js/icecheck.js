@@ -37,11 +37,12 @@ export function isTurn(url) {
 
 /**
  * @param {string} url A TURN server's URI.
- * @returns {{transport: "udp" | "tcp" | "tls" | "dtls", port: string}} The way to it.
+ * @returns {{transport: "udp" | "tcp" | "tls" | "dtls", host: string, port: string}} The way to it.
  */
 export function wayTo(url) {
   const { host, transport } = readUrl(url);
-  return { transport, port: host.slice(host.lastIndexOf(":") + 1) };
+  const colon = host.lastIndexOf(":");
+  return { transport, host: host.slice(0, colon), port: host.slice(colon + 1) };
 }
 
 /**

@@ -71,7 +71,9 @@ function relayed(relays, working) {
   const advice = [];
   if (working.length < relays.length) advice.push(`${relays.length - working.length} of ${relays.length} TURN addresses do not work: see below.`);
   if (working.every(isDatagram)) advice.push("Networks that let no UDP out need TURN over TCP or TLS as well.");
-  return { tone: "good", short: "Works", long, advice: advice.join(" ") };
+  if (!working.every(isHere)) return { tone: "good", short: "Works", long, advice: advice.join(" ") };
+  advice.push("Clients are told an address that leads each of them to itself: for others than this computer, [turn] public_ip has to name one that they reach.");
+  return { tone: "warn", short: "Works on this computer only", long, advice: advice.join(" ") };
 }
 
 function streamOnly(relays, working) {
@@ -96,6 +98,11 @@ function noRelay(checks, relays) {
     : "Calls need a TURN server: switch on the one of this server, or name another in its configuration.";
   const found = relays.length ? "No TURN server relays for this browser." : "There is no TURN server in the list.";
   return bad("No relay: calls between some networks will fail", `${found}${direct}`, advice);
+}
+
+/** Whether a server's address is that of whatever computer asks. */
+function isHere({ server }) {
+  return /^(?:127\..*|localhost|\[::1\])$/.test(wayTo(server.url).host);
 }
 
 function isDatagram({ server }) {

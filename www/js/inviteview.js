@@ -6,6 +6,9 @@ import { qrSvg } from "./qr.js";
 
 const $ = (id) => document.getElementById(id);
 
+/** Names and addresses of this very computer. */
+const LOOPBACK = /^(?:.+\.)?localhost$|^127\.|^\[::1\]$/;
+
 /** How long the button says that the link was copied. */
 const COPIED_MS = 4000;
 
@@ -26,6 +29,7 @@ export class InviteView {
    */
   show(link) {
     $("invite-link").value = link;
+    $("invite-local").hidden = !LOOPBACK.test(new URL(link).hostname);
     $("invite-code").replaceChildren(qrSvg(link, { title: "The link as a code for a phone's camera" }));
     this.#say("Copy the link");
     $("invite").showModal();
@@ -35,7 +39,7 @@ export class InviteView {
   async #copy() {
     try {
       await navigator.clipboard.writeText($("invite-link").value);
-      this.#say("Copied: send it to whom you want to talk to");
+      this.#say("Copied");
     } catch {
       $("invite-link").focus(); // no permission, or plain HTTP: it is selected, so that Ctrl+C copies it
       this.#say("Copy the selected link yourself");

@@ -135,8 +135,18 @@ function showPeers(data) {
     .filter((peer) => typeof peer?.id === "string")
     .map(({ id, name, user_agent: agent }) => ({ id, name: text(name), user_agent: text(agent) }));
   refreshList();
+  nameCall();
   const left = lastEnding && performance.now() - lastEnding.at < RECENT_MS && !peers.some(({ id }) => id === lastEnding.peer.id);
   if (left && MAY_HAVE_LEFT.has(lastEnding.cause)) showEnding({ ...lastEnding, cause: "peer-left" });
+}
+
+/** Call whoever calls by the name that the list has: it may come after the call. */
+function nameCall() {
+  const call = phone.current;
+  const known = peers.find(({ id }) => id === call?.peer.id);
+  if (!known?.name || known.name === call.peer.name) return;
+  call.peer.name = known.name;
+  callView.introduce(call);
 }
 
 /** Bring the list up to date with who is here and whether anybody can be called. */
