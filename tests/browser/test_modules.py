@@ -436,3 +436,50 @@ def test_what_becomes_of_an_offer(
     judgement: str,
 ) -> None:
     assert run("offer", JUDGE, [offer, current, offered, self_id]) == judgement
+
+
+LINKED = """({ Settings }, query) => {
+  const open = (query) => new Settings(new URL(`https://calls.example/${query}`));
+  const before = open("");
+  before.setSignedIn(true);
+  before.setChoices({ ...before, relayOnly: true });
+  const { relayOnly, wasSignedIn } = open(query);
+  localStorage.clear();
+  sessionStorage.clear();
+  return [relayOnly, wasSignedIn];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("query", "signed_in"),
+    [
+        ("", True),
+        ("?relay=0&call=9", True),
+        ("?relay=", True),
+        ("?ws=wss://evil.example/ws", False),
+    ],
+)
+def test_a_link_neither_ends_relay_only_nor_signs_in_elsewhere(
+    run: Run, query: str, signed_in: bool
+) -> None:
+    assert run("settings", LINKED, query) == [True, signed_in]
+
+
+def test_a_linked_server_is_not_kept_unless_it_is_chosen(run: Run) -> None:
+    script = """({ Settings }) => {
+      const open = (query) => new Settings(new URL(`https://calls.example/${query}`));
+      const linked = open("?ws=wss://b.example/ws&room=a");
+      const stored = () => open("").customServer;
+      const found = [];
+      linked.setPlace({ server: linked.customServer, room: "b" });
+      found.push(stored(), linked.serverUrl, linked.pageUrl);
+      linked.setPlace({ server: "c.example", room: "b" });
+      found.push(stored(), linked.pageUrl);
+      localStorage.clear();
+      sessionStorage.clear();
+      return found;
+    }"""
+    page = "https://calls.example/"
+    linked = "wss://b.example/ws"
+    kept = f"{page}?ws=wss%3A%2F%2Fb.example%2Fws"
+    assert run("settings", script) == ["", linked, kept, "wss://c.example/ws", page]

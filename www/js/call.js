@@ -108,13 +108,13 @@ export class Call extends EventTarget {
    * @param {boolean} relayOnly Use TURN servers only.
    */
   open(media, iceServers, relayOnly) {
+    this.localStream = media.stream; // first: closing this call stops it, whatever fails below
     const iceTransportPolicy = relayOnly ? "relay" : "all";
     // one transport for sound and picture, so one allocation on each TURN server: every client can do that
     const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: "max-bundle" });
     this.#connection = connection;
     this.#relays = new RelayWatch(connection, iceServers, () => relayOnly && this.#broken("no-path"));
     this.relayOnly = relayOnly;
-    this.localStream = media.stream;
     this.note = media.note;
     connection.onicecandidate = ({ candidate }) => this.#found(candidate);
     connection.onconnectionstatechange = () => this.#follow();

@@ -23,9 +23,9 @@ const HARMLESS_TYPE = /^(?:image\/(?:png|jpeg|gif|webp|avif)|(?:audio|video)\/[a
  * @returns {string} Never empty, at most 120 characters, without folders, with its extension.
  */
 export function safeName(name) {
-  const text = typeof name === "string" ? name.slice(-16 * MAX_LENGTH).toWellFormed() : "";
+  const text = typeof name === "string" ? name.slice(-16 * MAX_LENGTH).replace(/\p{Surrogate}/gu, "\uFFFD") : "";
   const last = text.split(/[/\\]/).at(-1);
-  const clean = last.replace(INVISIBLE, "").replace(RESERVED, "_").replace(/^[\s.]+|[\s.]+$/g, "");
+  const clean = last.replace(INVISIBLE, "").replace(/\s+/gu, " ").replace(RESERVED, "_").replace(/^[\s.]+|[\s.]+$/g, "");
   return shorten(clean) || NAMELESS;
 }
 

@@ -181,8 +181,11 @@ signaling.addEventListener("message", ({ detail: { type, data } }) => {
     return;
   }
   showPeers(data);
-  if (invitedBy && !phone.current) dial(invitedBy);
+  if (!invitedBy) return;
+  if (!phone.current) dial(invitedBy);
   invitedBy = "";
+  settings.forgetInvitation();
+  history.replaceState(null, "", settings.pageUrl);
 });
 
 signaling.addEventListener("state", ({ detail }) => {
@@ -227,4 +230,4 @@ window.addEventListener("pagehide", () => phone.hangUp());
 
 if (location.hash) history.replaceState(null, "", settings.pageUrl); // a token is not to be bookmarked
 if (!window.isSecureContext) view.notify(insecureWords(), "problem");
-if (settings.wasSignedIn) connect();
+if (settings.wasSignedIn && !invitedBy) connect(); // nobody is called without a click

@@ -26,7 +26,7 @@ export class RingTone {
       return;
     }
     // a page that nobody has touched yet may not make sounds: asking would only fill the console
-    if (!navigator.userActivation?.hasBeenActive) return;
+    if (navigator.userActivation?.hasBeenActive === false) return;
     this.#context ??= new AudioContext();
     this.#context.resume();
     this.#play();

@@ -44,11 +44,21 @@ export function describeBrowser() {
 export function readServerUrl(text) {
   const trimmed = text.trim();
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed.replace(/^http/i, "ws") : `wss://${trimmed}`;
-  if (!trimmed || /\s/.test(trimmed) || !/^wss?:\/\//i.test(full) || !URL.canParse(full)) return "";
-  const url = new URL(full);
+  if (!trimmed || /\s/.test(trimmed) || !/^wss?:\/\//i.test(full)) return "";
+  const url = parsed(full);
+  if (!url) return "";
   url.hash = "";
   if (url.pathname === "/") url.pathname = "/ws";
   return url.href;
+}
+
+/** An address, or null if it is none; URL.canParse is too new for some browsers. */
+function parsed(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -85,7 +95,8 @@ export class Settings {
     this.id = (this.#query.get("id") ?? this.#readTab("id") ?? "").trim().slice(0, MAX_ID_LENGTH) || randomId();
     this.name = (this.#query.get("name") ?? this.#readTab("name") ?? this.#read("name") ?? "").trim();
     this.room = this.#initial("room").slice(0, MAX_ID_LENGTH);
-    this.relayOnly = this.#initial("relay") === "1";
+    // a link may ask for privacy, never take it away
+    this.relayOnly = this.#query.get("relay") === "1" || this.#read("relay") === "1";
     this.relayTransport = readTransport(this.#initial("transport"));
     this.ringTone = this.#read("ring") !== "0";
     this.camera = this.#read("camera") ?? "";
@@ -169,9 +180,14 @@ export class Settings {
     return url.href;
   }
 
-  /** Whether this tab was signed in before it was reloaded. */
+  /** Whether this tab was signed in at this server before it was reloaded. */
   get wasSignedIn() {
-    return this.#readTab("signed-in") === "1";
+    return this.#readTab("signed-in") === this.serverUrl;
+  }
+
+  /** The invitation of the link was followed: a reload shall not follow it again. */
+  forgetInvitation() {
+    this.#query.delete("call");
   }
 
   /** @returns {string} The token for this server; empty if there is none. */
@@ -215,10 +231,15 @@ export class Settings {
    * @param {{server: string, room: string}} place As typed; an empty or unreadable server is the page's own.
    */
   setPlace({ server, room }) {
-    this.#server = readServerUrl(server);
+    const chosen = readServerUrl(server);
+    const follows = this.linkedServer && chosen === this.customServer; // the link chose it, not the person
+    this.#server = chosen;
     this.room = room.trim().slice(0, MAX_ID_LENGTH);
-    for (const key of ["ws", "room"]) this.#query.delete(key);
-    this.#write("server", this.#server);
+    this.#query.delete("room");
+    if (!follows) {
+      this.#query.delete("ws");
+      this.#write("server", chosen);
+    }
     this.#write("room", this.room);
   }
 
@@ -239,7 +260,7 @@ export class Settings {
    * @param {boolean} signedIn True after signing in.
    */
   setSignedIn(signedIn) {
-    this.#writeTab("signed-in", signedIn ? "1" : "0");
+    this.#writeTab("signed-in", signedIn ? this.serverUrl : "");
   }
 
   /**

@@ -78,7 +78,8 @@ export class View {
     $("room-chip").hidden = !room;
     $("signin-room").value = room;
     $("room-field").hidden = !room;
-    $("password-field").hidden = true;
+    for (const field of ["password-field", "token-field"]) $(field).hidden = true;
+    for (const secret of ["room-password", "signin-token"]) $(secret).value = ""; // entered for another place
     const warning = linkedServer ? "The link that you followed signs you in at another server:" : "You sign in at another server:";
     $("foreign-server").textContent = `${warning} ${foreignHost}`;
     $("foreign-server").hidden = !foreignHost;
