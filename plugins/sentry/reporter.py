@@ -197,6 +197,10 @@ def _transport(tally: Tally) -> type[HttpTransport]:
                 tally.add("sent")
                 super().capture_envelope(envelope)
 
+        def _get_pool_options(self) -> dict[str, Any]:
+            # one attempt, and what is sent goes nowhere else, whoever answers with a redirect
+            return super()._get_pool_options() | {"retries": False}
+
         def on_dropped_event(self, reason: str) -> None:
             tally.lost(_words(reason), quiet=self.ended)
 

@@ -164,11 +164,14 @@ class Delivery:
         while not self._gone:
             began_at = self._clock.now()
             self.counters["retried"] += attempts > 0
-            answer = await self._endpoint.post(event.id, int(self._clock.wall()), body)
+            endpoint = self._endpoint
+            answer = await endpoint.post(event.id, int(self._clock.wall()), body)
             attempts += 1
             if answer.verdict is Verdict.DELIVERED:
                 self._delivered()
                 return
+            if endpoint is not self._endpoint:
+                continue  # a reload has named another receiver, of which this says nothing
             if why := self._over(event, answer, began_at):
                 self._missed += missed
                 self._drop(1, why)

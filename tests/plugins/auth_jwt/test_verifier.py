@@ -345,7 +345,7 @@ def run(asking: Coroutine[Any, Any, Identity]) -> Identity:
 
 def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install 'tornado-webrtc\[jwt\]'$"):
+    with pytest.raises(MissingLibraryError, match=r"pip install 'PyJWT\[crypto\]'$"):
         load_library()
     with pytest.raises(MissingLibraryError):
         Verifier(settings("HS256"), Held(()))

@@ -26,9 +26,9 @@ log = logging.getLogger("somebody")
 own_log = logging.getLogger("tornado_webrtc.plugins.sentry")
 
 
-def settings_of(dsn: str, **changes: object) -> Settings:
+def settings_of(dsn: object, **changes: object) -> Settings:
     basis = Settings(
-        dsn=dsn,
+        dsn=str(dsn),
         findings=(),
         environment="test",
         release="tornado-webrtc@1.2.3",
@@ -54,7 +54,7 @@ async def sink() -> AsyncIterator[Sink]:
 async def reporting(sink: Sink, **changes: object) -> AsyncIterator[Tally]:
     """Report to a sink until the end of the block; all has arrived then."""
     tally = Tally(own_log)
-    reporter = Reporter(settings_of(sink.dsn, **changes), "node-1", tally)
+    reporter = Reporter(settings_of(**{"dsn": sink.dsn, **changes}), "node-1", tally)
     reporter.open()
     try:
         yield tally
@@ -340,3 +340,22 @@ async def test_threads(sink: Sink) -> None:
         for thread in threads:
             await asyncio.to_thread(thread.join)
     assert len(sink.events) == 4
+
+
+async def test_what_is_sent_goes_nowhere_else(sink: Sink, expect_log: ExpectLog) -> None:
+    expect_log("HTTP 307")
+    asked: list[bytes] = []
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        place = sink.dsn.replace(f"{KEY}@", "").encode()
+        writer.write(b"HTTP/1.1 307 T\r\nLocation: " + place + b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(redirect, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with reporting(sink, dsn=f"http://{KEY}@127.0.0.1:{port}/1"):
+            log.error("something")
+    assert len(asked) == 1
+    assert sink.raw == ""

@@ -276,6 +276,29 @@ async def test_another_receiver_and_other_secrets(
         assert Webhook(secret).verify(receiver.requests[0].body, receiver.requests[0].headers)
 
 
+async def test_late_answer_of_the_receiver_before(receiver: Receiver, deliver: Open) -> None:
+    asked, answering = asyncio.Event(), asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await answering.wait()
+        writer.write(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as before:
+        port = before.sockets[0].getsockname()[1]
+        delivery = await deliver(f"http://127.0.0.1:{port}/")
+        delivery.put(event(1))
+        await asyncio.wait_for(asked.wait(), 10)
+        delivery.change(settings_of(receiver.url))
+        answering.set()
+        await until(lambda: delivery.counters["sent"] == 1)
+    assert ids(receiver) == ["p1"]
+    assert delivery.counters["dropped"] == 0
+
+
 async def test_shorter_queue(deliver: Open, expect_log: ExpectLog) -> None:
     expect_log("takes no events")
     expect_log("events are dropped: max_queue is 2 now")
