@@ -21,6 +21,11 @@ tls=${SETTING[CONF]%/*}/tls
 for name in privkey fullchain; do
     install -m 640 "$RENEWED_LINEAGE/$name.pem" "$tls/.$name.pem"
     give "root:${SETTING[RUN_AS]:-root}" "$tls/.$name.pem"
+done
+# Both are there in full before either is replaced: a key without its chain starts no server.
+sync -f "$tls"
+for name in privkey fullchain; do
     mv "$tls/.$name.pem" "$tls/$name.pem"
 done
+sync -f "$tls"
 "${SETTING[PREFIX]}/current/bin/tornado-webrtc" reload --conf "${SETTING[CONF]}"

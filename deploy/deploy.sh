@@ -297,6 +297,9 @@ rollback() {
 
 take_lock() {
     mkdir -p "$root/releases" || die "$root cannot be made" 'Run this as root.'
+    # only root may hold it: whoever can read it could keep every run from beginning
+    (umask 077 && : >>"$root/.lock")
+    chmod 600 "$root/.lock"
     exec {lock}>"$root/.lock"
     flock --nonblock "$lock" || {
         printf 'error: another run of %s is not through yet\n' "${0##*/}" >&2

@@ -16,7 +16,7 @@ Options:
   -b BUCKET      Such as example-releases.
   -i INSTANCE    Such as i-0123456789abcdef0.
   -f FILE        Such as dist/tornado-webrtc-v1.2.3.zip.
-  -t SECONDS     How long it may take; 1800 if not given. What is running then goes on.
+  -t SECONDS     How long to wait; 1800 if not given. What is running then goes on.
   -h, --help     Show this.
 
 Exit status: that of deploy.sh was 0, or 1; 2 wrong usage.
@@ -24,6 +24,10 @@ END
 }
 
 bucket='' instance='' file='' seconds=1800
+
+# Systems Manager kills what takes longer, and a deployment that is killed cannot go back by
+# itself: the longest that it allows.
+execution_timeout=172800
 
 die() {
     printf 'error: %s\n' "$1" >&2
@@ -75,7 +79,7 @@ send() {
     local script=/opt/tornado-webrtc/current/deploy/deploy.sh parameters
     parameters=$(
         SCRIPT="test -x $script || { echo 'no release is here yet: docs/deployment.md' >&2; exit 1; }
-exec $script -b $bucket -f ${file##*/}" LIMIT=$seconds python3 -c '
+exec $script -b $bucket -f ${file##*/}" LIMIT=$execution_timeout python3 -c '
 import json, os
 print(json.dumps({
     "commands": os.environ["SCRIPT"].splitlines(),

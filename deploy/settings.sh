@@ -4,6 +4,9 @@
 # A setting comes from the environment (DEPLOY_PREFIX=…), else from the file (PREFIX=…), else
 # from here. The file is read, never run: a line is KEY=VALUE, empty, or a comment.
 
+# What root runs is not looked for in the folder where it happens to be.
+export PYTHONSAFEPATH=1
+
 declare -A SETTING=(
     [PREFIX]=/opt/tornado-webrtc            # releases/, and `current`, a link to one of them
     [SERVICE]=tornado-webrtc                # the systemd unit

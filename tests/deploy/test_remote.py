@@ -77,7 +77,7 @@ def test_release_is_uploaded_and_the_machine_told(
     script = "\n".join(sent["Parameters"]["commands"])
     assert script.endswith(f"/deploy.sh -b {BUCKET} -f {zip_path.name}")
     assert "docs/deployment.md" in script, "a machine without a release says what to do"
-    assert sent["Parameters"]["executionTimeout"] == ["1800"]
+    assert sent["Parameters"]["executionTimeout"] == ["172800"]
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled", "Undeliverable"])
