@@ -41,6 +41,7 @@ Exit status: 0 it serves; 1 it does not, and what was there before does, if anyt
 END
 }
 
+went_back=no
 action='' zip='' release='' bucket='' certificate=yes
 
 parse() {
@@ -281,6 +282,11 @@ go_back() {
 rollback() {
     local from
     from=$(current)
+    if [[ -z $release && $went_back == yes && -n $from ]]; then
+        say "$from runs again: that was the way back"
+        serves "$from" || die "$from does not serve" "Look: ${0##*/} --list"
+        return
+    fi
     [[ -n $release ]] || release=$(previous_good "$from")
     [[ -n $release ]] || die 'there is no other good release' "Look: ${0##*/} --list"
     [[ $release =~ ^[A-Za-z0-9][A-Za-z0-9.+_-]*$ && -x $root/releases/$release/bin/tornado-webrtc ]] ||
@@ -327,6 +333,7 @@ recover() {
     else
         warn "an earlier run was cut off before it knew whether $new serves"
         go_back "$old" "$new"
+        went_back=yes
     fi
 }
 

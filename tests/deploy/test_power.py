@@ -92,6 +92,21 @@ def test_script_is_killed_and_the_old_server_still_runs(
     assert worn.serving() == "1.0.0"
 
 
+def test_going_back_after_a_power_cut_goes_back_once(
+    worn: Machine, good: Callable[[str], Path]
+) -> None:
+    worn.deploy("--local", good("1.2.0"))
+    before = worn.current()
+    cut = MOMENTS["it is switched over"]
+    worn.deploy("--local", good("1.3.0"), status=-signal.SIGKILL, environ=cut)
+    worn.stop()
+    said = worn.deploy("--rollback")
+    assert f"{before} runs again: that was the way back" in said
+    assert worn.current() == before
+    assert worn.listed()[before] == "good*"
+    assert worn.serving() == "1.2.0"
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_power_cut_while_an_old_release_is_taken_away(
     moment: str, worn: Machine, good: Callable[[str], Path]
