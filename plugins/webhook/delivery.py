@@ -112,7 +112,9 @@ class Delivery:
         try:
             await asyncio.wait_for(self._idle.wait(), self._settings.flush_s)
         except TimeoutError:
-            self._drop(self.waiting, f"the server stops, and {self._settings.flush_s:g} s are over")
+            if waiting := self.waiting:  # with no time at all, it is over before anybody looked
+                flush_s = self._settings.flush_s
+                self._drop(waiting, f"the server stops, and {flush_s:g} s are over")
         for worker in self._workers:
             worker.cancel()
         if self._workers:

@@ -126,7 +126,7 @@ class Endpoint:
     async def _request(
         self, message_id: str, timestamp: int, body: bytes, head: _Head
     ) -> HTTPRequest:
-        if self._context is None and self._url.startswith("https:"):  # reads from the disk
+        if self._context is None and urlsplit(self._url).scheme == "https":  # reads from the disk
             self._context = await asyncio.to_thread(
                 ssl.create_default_context, cafile=self._ca_file
             )

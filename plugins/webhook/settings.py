@@ -159,7 +159,7 @@ def _lines(path: Path) -> tuple[list[str], list[Finding]]:
 def _of_url(url: str) -> Iterator[Finding]:
     if fault := url_fault(url):
         yield "url", fault
-    elif url.startswith("http:") and not _is_near(urlsplit(url).hostname or ""):
+    elif urlsplit(url).scheme == "http" and not _is_near(urlsplit(url).hostname or ""):
         words = "over http, whoever is on the way reads who calls whom, and can hold events back"
         yield "url", Doubt(f"{words}; use https")
 

@@ -327,6 +327,13 @@ async def test_close_sends_what_waits(receiver: Receiver, expect_log: ExpectLog)
     assert counts(delivery) == {"sent": 20, "failed": 1, "retried": 1}
 
 
+async def test_close_without_time_loses_nothing_if_nothing_waits(receiver: Receiver) -> None:
+    delivery = Delivery(settings_of(receiver.url, flush_s=0), "node", log, CLOCK, quick)
+    delivery.open()
+    await delivery.close()
+    assert counts(delivery) == {}
+
+
 async def test_close_does_not_wait_for_ever(receiver: Receiver, expect_log: ExpectLog) -> None:
     expect_log("events are dropped: the server stops, and 0.2 s are over; 5 since the start")
     receiver.usual = Reply(hangs=True)

@@ -141,9 +141,11 @@ async def test_an_interim_answer_is_none() -> None:
     assert answer == Answer(Verdict.AGAIN, "it answers with HTTP 503")
 
 
-async def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+async def test_tls_with_an_authority_of_ones_own(tmp_path: Path, scheme: str) -> None:
     async with receiving(tmp_path) as receiver:
-        answer = await post(receiver.url, ca_file=tmp_path / "receiver.pem")
+        url = receiver.url.replace("https", scheme)
+        answer = await post(url, ca_file=tmp_path / "receiver.pem")
         assert answer.verdict is Verdict.DELIVERED
         assert len(receiver.requests) == 1
 

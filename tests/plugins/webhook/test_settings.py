@@ -123,7 +123,10 @@ def test_good_urls(url: str) -> None:
     assert said(read(url=url, secret=SECRET)) == []
 
 
-@pytest.mark.parametrize("url", ["http://93.184.216.34/", "http://app.example.org/hook"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://93.184.216.34/", "http://app.example.org/hook", "HTTP://app.example.org/hook"],
+)
 def test_plain_http_over_the_internet(url: str) -> None:
     ((key, doubtful, text),) = said(read(url=url, secret=SECRET))
     assert (key, doubtful) == ("url", True)
