@@ -1,4 +1,4 @@
-"""The load generator, `turnload.c`: compiled when needed, run, its report understood."""
+"""The load generator, `turnload/`: compiled when needed, run, its report understood."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from bench.process import started
 
 __all__ = ["PASSWORD", "USER", "Sample", "compile_generator", "parse", "run_generator"]
 
-SOURCE = Path(__file__).with_name("turnload.c")
+SOURCE = Path(__file__).with_name("turnload")
 USER, PASSWORD = "bench", "loopback-only"
 COMPILE_S = 120.0
 RUN_S = 120.0
@@ -79,14 +79,17 @@ def compile_generator(folder: Path) -> Path:
         BenchError: If there is no C compiler, or the source does not compile.
     """
     program = folder / "turnload"
-    if program.exists() and program.stat().st_mtime > SOURCE.stat().st_mtime:
+    sources = sorted(SOURCE.glob("*.[ch]"))
+    newest = max(source.stat().st_mtime for source in sources)
+    if program.exists() and program.stat().st_mtime > newest:
         return program
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise BenchError(f"no C compiler (cc) was found; {INSTALL}")
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"turnload.{os.getpid()}"  # another one may be compiling, or running it
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(fresh), str(SOURCE), "-lcrypto"]
+    command = [compiler, "-O2", "-flto", "-Wall", "-Wextra", "-o", str(fresh)]
+    command += [*(str(source) for source in sources if source.suffix == ".c"), "-lcrypto"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, check=False)
     if done.returncode:
         raise BenchError(f"{' '.join(command)}:\n{done.stderr}{compile_hint(done.stderr)}")

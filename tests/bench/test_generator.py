@@ -51,9 +51,8 @@ def test_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_source_that_does_not_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "source.c"
-    source.write_text("#include <openssl/there-is-no-such.h>\n")
-    monkeypatch.setattr(generator, "SOURCE", source)
+    (tmp_path / "source.c").write_text("#include <openssl/there-is-no-such.h>\n")
+    monkeypatch.setattr(generator, "SOURCE", tmp_path)
     with pytest.raises(BenchError, match=r"(?s)there-is-no-such.*libssl-dev"):
         compile_generator(tmp_path)
 
