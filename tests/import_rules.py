@@ -37,6 +37,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     # What the parts stand on.
     "paths": ("errors",),
     "regularfile": (),
+    "followedfile": ("regularfile",),
     "clock": (),
     "repeats": (),
     "loglevel": (),
@@ -57,7 +58,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "bucket": ("clock", "errors"),
     "finding": (),
     "chain": ("errors", "finding"),
-    "doubt": ("certificate", "chain", "config", "errors", "hooks", "machine"),
+    "doubt": ("certificate", "chain", "config", "errors", "hooks", "machine", "regularfile"),
     "state": ("config", "paths", "errors"),
     "certificate": ("config", "machine", "paths", "regularfile", "state", "errors"),
     "listener": (*_BASIS, "bucket", "certificate", "repeats"),
@@ -98,7 +99,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "plugins": ("paths",),
     PLUGIN: (
         *("", "web", "config", "errors", "hooks", "credential", "redaction", "repeats"),
-        *("bucket", "logwriter", "machine", "regularfile"),
+        *("bucket", "followedfile", "logwriter", "machine", "regularfile"),
         *("stun", "turn", "signaling", "relay"),
     ),
 }

@@ -10,6 +10,7 @@ from tests.plugins.turn.client import TurnClient
 from tests.plugins.turn.site import HOST, SECRET, TurnSite
 from tests.service import ini
 from tests.wire import WireClient
+from tornado_webrtc.clock import Clock
 from tornado_webrtc.reload import ReloadReport
 from tornado_webrtc.server import Server, load
 
@@ -62,10 +63,12 @@ class ReloadSite:
         self.settings |= changes
         self.conf.write_text(ini(self.settings))
 
-    async def start(self, settings: Mapping[str, str] | None = None) -> Server:
+    async def start(
+        self, settings: Mapping[str, str] | None = None, *, clock: Clock | None = None
+    ) -> Server:
         """Start the server; the end of the test stops it."""
         self.write(settings or {})
-        server = Server(*load(self.conf))
+        server = Server(*load(self.conf), clock=clock)
         self._stack.push_async_callback(server.stop)
         await server.start()
         self._turn = TurnSite(server, self._stack.enter_context(ExitStack()))

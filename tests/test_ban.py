@@ -351,10 +351,13 @@ def test_entries_of_the_banned_are_ended() -> None:
         {"id": "1", "remote_ip": "203.0.113.7", "user": "alice"},
         {"id": "2", "remote_ip": "203.0.113.8", "user": "bob"},
         {"id": "3", "remote_ip": None},
+        {"id": "4", "peer_id": "bob"},
     )
     assert end_entries(Ban("user", "bob", "", START, None), rooms.collection()) == 1
     assert rooms.ended == [("2", "banned")]
     assert end_entries(Ban("ip", "203.0.113.0/24", "", START, None), rooms.collection()) == 1
+    assert list(rooms.entries) == ["3", "4"]
+    assert end_entries(Ban("peer", "bob", "", START, None), rooms.collection()) == 1
     assert list(rooms.entries) == ["3"]
 
 

@@ -10,45 +10,20 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.commandline import NO_PORT, run
-from tests.conftest import ExpectLog
+from tests.commandline import NO_PORT, broken, greeter, run
 from tests.service import DEADLINE_S, Served
 from tornado_webrtc import __version__
 from tornado_webrtc.certificate import CertificateStore, machine_names
 from tornado_webrtc.cli import main
 from tornado_webrtc.scaffold import Scaffold, make_folder
 
+__all__ = ["broken", "greeter"]
+
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("turn_on_loopback")
 
 SHIPPED = "plugins: logging_console, turn"
 TOLD = f"clients are told to use: no ICE server ({NO_PORT})\n"
-
-GREETER = """
-import click
-from tornado_webrtc import hookimpl
-
-SETTINGS = "greeting = string(default=hello)"
-
-class Plugin:
-    def __init__(self, context):
-        self.greeting = context.settings["greeting"]
-
-    @hookimpl
-    def cli_commands(self):
-        @click.command()
-        @click.argument("name")
-        def greet(name):
-            "Greet somebody."
-            click.echo(f"{self.greeting}, {name}")
-
-        @click.command()
-        def check():
-            "Take a command of the core's."
-            click.echo("never")
-
-        return [greet, check]
-"""
 
 
 def set_line(conf: Path, before: str, after: str) -> None:
@@ -61,24 +36,6 @@ def set_line(conf: Path, before: str, after: str) -> None:
 def made(tmp_path: Path) -> Scaffold:
     """A folder as `init` makes it, on a free port of this machine."""
     return make_folder(tmp_path / "server", port=0, bind=["127.0.0.1"])
-
-
-@pytest.fixture
-def greeter(tmp_path: Path) -> Path:
-    """A configuration with a plugin that adds a command."""
-    folder = tmp_path / "plugins"
-    folder.mkdir()
-    (folder / "greeter.py").write_text(GREETER)
-    conf = tmp_path / "greeter.ini"
-    conf.write_text(f"[plugins]\npath = {folder},\n[greeter]\ngreeting = moin\n")
-    return conf
-
-
-@pytest.fixture
-def broken(tmp_path: Path) -> Path:
-    conf = tmp_path / "broken.ini"
-    conf.write_text("[general]\nport = many\n[signalling]\nheartbeat_s = 5\n")
-    return conf
 
 
 # --- help -------------------------------------------------------------------------
@@ -315,66 +272,6 @@ def test_cert_make_with_a_bad_name_exits_1(tmp_path: Path) -> None:
     result = run("cert", "make", tmp_path / "cert.pem", tmp_path / "key.pem", "no host")
     assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == []
-
-
-# --- commands of plugins ------------------------------------------------------------
-
-
-def test_command_of_a_plugin_runs_with_its_settings(greeter: Path) -> None:
-    result = run("--conf", greeter, "greet", "world")
-    assert (result.exit_code, result.stdout) == (0, "moin, world\n")
-
-
-def test_help_lists_commands_of_plugins(greeter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert re.search(r"^  greet +Greet somebody\.$", run("--conf", greeter, "-h").output, re.M)
-    monkeypatch.setenv("TORNADO_WEBRTC_CONF", str(greeter))
-    assert re.search(r"^  greet +Greet somebody\.$", run("-h").output, re.M)
-    assert "NAME" in run("greet", "--help").output
-
-
-def test_plugin_cannot_take_a_command_of_the_core(greeter: Path) -> None:
-    assert "no problems" in run("--conf", greeter, "check").stdout
-    assert "Take a command" not in run("--conf", greeter, "--help").output
-
-
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_broken_configuration_costs_no_help(broken: Path, option: str) -> None:
-    result = run("--conf", broken, option)
-    assert (result.exit_code, result.stderr) == (0, "")
-    if option == "--help":
-        assert "check" in result.output
-
-
-def test_broken_configuration_costs_no_command_of_the_core(broken: Path, tmp_path: Path) -> None:
-    assert run("--conf", broken, "init", tmp_path / "new").exit_code == 0
-    assert run("--conf", broken, "check", "--help").exit_code == 0
-
-
-def test_command_of_a_plugin_with_a_broken_configuration_exits_78(broken: Path) -> None:
-    result = run("--conf", broken, "greet", "world")
-    assert (result.exit_code, result.stdout) == (78, "")
-    assert "2 problems in the configuration" in result.stderr
-
-
-def test_command_that_nobody_has_exits_2(greeter: Path) -> None:
-    result = run("--conf", greeter, "frobnicate")
-    assert result.exit_code == 2
-    assert "frobnicate" in result.stderr
-
-
-@pytest.mark.parametrize("body", ["return ['greet']", "raise RuntimeError('out of order')"])
-def test_plugin_that_fails_costs_only_its_own_commands(
-    greeter: Path, expect_log: ExpectLog, body: str
-) -> None:
-    (greeter.parent / "plugins" / "greeter.py").write_text(
-        "from tornado_webrtc import hookimpl\nSETTINGS = 'greeting = string'\n"
-        f"@hookimpl\ndef cli_commands():\n    {body}\n"
-    )
-    expect_log(r"greeter.*cli_commands")
-    result = run("--conf", greeter, "--help")
-    assert result.exit_code == 0
-    assert "check" in result.output
-    assert run("--conf", greeter, "greet").exit_code == 2
 
 
 # --- serving ------------------------------------------------------------------------

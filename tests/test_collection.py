@@ -88,6 +88,17 @@ async def test_kicked_peer_is_closed_with_the_reason(serve: Serve) -> None:
         assert server.hub.counters["closed.kicked"] == 1
 
 
+async def test_the_call_of_a_kicked_peer_has_to_end(serve: Serve) -> None:
+    server = await serve()
+    async with signed_in(server.port, "1", "2") as (ann, ben):
+        session_id = await call(ann, ben)
+        assert ended(server.collections["peers"], "1", "between us: spam")
+        bye = {"session_id": session_id, "to": "2", "code": "peer-removed", "reason": ""}
+        assert await ben.read_type("bye") == bye
+        assert await ben.read_type("leave") == "1"
+        assert "bye" not in {each["type"] for each in await ben.settled()}
+
+
 async def test_ids_of_other_scopes_are_told_apart(serve: Serve) -> None:
     server = await serve(plugins=[Rooms()])
     peers = server.collections["peers"]
@@ -151,9 +162,10 @@ async def test_sessions_are_shown_and_ended_for_both_legs(serve: Serve) -> None:
         assert isinstance(entry["offered_s"], float)
         assert isinstance(entry["answered_s"], float)
         assert shown(server, "peers", "1")["sessions"] == [session_id]
-        assert ended(sessions, session_id)
+        assert ended(sessions, session_id, "time is up")
         for client in (ann, ben):
-            bye = {"session_id": session_id, "to": client.id}
+            told = {"code": "call-ended", "reason": "time is up"}
+            bye = {"session_id": session_id, "to": client.id, **told}
             assert await client.read_type("bye") == bye
         assert len(sessions) == 0
         assert sessions.get(session_id) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tornado_webrtc import discovery
+from tornado_webrtc import __version__, discovery
 from tornado_webrtc.config import Plugins
 from tornado_webrtc.discovery import RESERVED, Survey, survey
 
@@ -96,6 +96,20 @@ def test_files_and_packages_of_a_folder(ours: Path) -> None:
         "tornado_webrtc.plugins.lamp",
     ]
     assert sys.modules["tornado_webrtc.plugins.lamp"] is result.found[1].module
+
+
+@pytest.mark.parametrize(("said", "version"), [("'7'", "7"), ("7", None)])
+def test_version(shipped: Path, ours: Path, site: Path, said: str, version: str | None) -> None:
+    source = f"__version__ = {said}\n{PLUGIN}"
+    write(shipped, "bell/", source)
+    write(site, "lamp_module", source)
+    install(site, "lamp-shop", "lamp = lamp_module")
+    write(ours, "horn", source)
+    result = survey(Plugins(path=(ours,), enabled=("bell",)), ())
+    assert names(result) == ["bell", "lamp", "horn"]
+    assert [plugin.version for plugin in result.found] == [
+        version or each for each in (__version__, "1.2", "")
+    ]
 
 
 def test_what_is_no_plugin(ours: Path) -> None:
@@ -245,10 +259,26 @@ def test_name_that_is_none(ours: Path, name: str) -> None:
     assert [plugin.name for plugin in result.found] == ["bell"]
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
-def test_reserved_name(ours: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["general", "signaling", "turn", "plugins", "admin"])
+def test_name_of_a_section(ours: Path, name: str) -> None:
     write(ours, name)
     assert f"[{name}]" in problem(survey(Plugins(path=(ours,)), ()))
+
+
+@pytest.mark.parametrize("name", ["listener", "server"])
+def test_name_of_a_part_with_figures(ours: Path, name: str) -> None:
+    write(ours, name)
+    result = survey(Plugins(path=(ours,)), ())
+    reason = "the server shows figures of its own under it"
+    assert f"the name '{name}' is reserved: {reason}" in problem(result)
+    assert result.found == ()
+
+
+def test_reserved_names() -> None:
+    assert list(RESERVED) == [
+        *("general", "signaling", "turn", "plugins", "admin"),
+        *("listener", "server"),
+    ]
 
 
 def test_shipped_plugin_turn(shipped: Path) -> None:

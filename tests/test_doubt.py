@@ -14,6 +14,7 @@ from tests.conftest import ExpectLog
 from tornado_webrtc import doubt
 from tornado_webrtc.certificate import CertificateStore, make_certificate
 from tornado_webrtc.config import Config, General, Turn
+from tornado_webrtc.config.address import parse_public_address
 from tornado_webrtc.doubt import Doubts, certificate_doubts, doubts
 from tornado_webrtc.errors import Problem
 from tornado_webrtc.pluginmanager import PluginManager
@@ -117,6 +118,28 @@ def test_only_addresses_that_the_server_listens_on_count(
     machine += [PUBLIC_4, PUBLIC_6]
     text = "\n".join(problem.message for problem in doubts_without_plugins(configured(bind=bind)))
     assert [address for address in (PUBLIC_4, PUBLIC_6) if address in text] == reachable
+
+
+@pytest.mark.parametrize(
+    ("bind", "reachable"),
+    [(("0.0.0.0", "::"), True), (("10.1.2.3",), True), (("127.0.0.1",), False)],
+)
+def test_address_that_a_nat_has_counts(
+    machine: list[str], bind: tuple[str, ...], reachable: bool
+) -> None:
+    """Whoever listens for a proxy on the loopback interface alone is not reached there."""
+    assert "10.1.2.3" in machine
+    public_ip = tuple(map(parse_public_address, [f"{PUBLIC_4}/10.1.2.3", "turn.example.org"]))
+    config = Config(general=General(bind=bind), turn=Turn(public_ip=public_ip))
+    assert doubtful(config) == (["turn.api_access", "general.cert"] if reachable else [])
+
+
+def test_address_that_machine_and_nat_have_is_named_once(machine: list[str]) -> None:
+    machine.append(PUBLIC_4)
+    (found, _) = doubts_without_plugins(
+        Config(turn=Turn(public_ip=(parse_public_address(PUBLIC_4),)))
+    )
+    assert found.message.count(PUBLIC_4) == 1
 
 
 def test_machine_that_cannot_be_looked_at_gives_no_doubts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from tests.reloading import ReloadSite, site
 from tests.web.conftest import Serve, serve
 from tests.wire import WireClient, call, signed_in
 from tornado_webrtc import hookimpl
+from tornado_webrtc.discovery import RESERVED
 from tornado_webrtc.errors import ConfigError
 from tornado_webrtc.hooks import ScopeRequest
 
@@ -81,6 +82,11 @@ async def test_a_plugin_that_fails_hides_nothing_else(serve: Serve, expect_log: 
 async def test_no_plugin_replaces_a_part_of_the_core(serve: Serve) -> None:
     server = await serve(plugins=[Listener()])
     assert server.figures.counters()["listener"]["accepted"] == 0
+
+
+async def test_no_plugin_that_is_found_has_the_name_of_a_part(serve: Serve) -> None:
+    server = await serve()
+    assert {*server.figures.counters(), *server.figures.gauges()} <= {*RESERVED}
 
 
 async def test_what_is_returned_is_the_callers(serve: Serve) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.hook_server import HookServer, outcome
 from tornado_webrtc import hooks
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Denied, IceServer, Identity, Refused
+from tornado_webrtc.hooks import Denied, IceServer, Identity, Refused, TurnCredential
 from tornado_webrtc.hookspecs import KINDS
 
 ExpectLog = Callable[[str], None]
@@ -345,6 +347,10 @@ async def test_right_answers(server: HookServer, hook: str, answer: object) -> N
     ("hook", "answer"),
     [
         ("authenticate", Denied("no")),
+        ("authenticate", Identity("ann", expires_at=math.nan)),
+        ("authenticate", Identity("ann", expires_at=datetime.now(UTC))),  # type: ignore[arg-type]
+        ("turn_credential", TurnCredential(password="x", user="ann", expires_at=math.nan)),
+        ("turn_credential", "password"),
         ("scope_for", 7),
         ("ice_servers", "stun:192.0.2.1"),
         ("ice_servers", ["stun:192.0.2.1"]),

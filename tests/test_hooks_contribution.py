@@ -1,10 +1,12 @@
 """What plugins contribute, and calls of single plugins, through `Hooks`."""
 
 import asyncio
+import enum
 import logging
 import re
 import types
 from collections.abc import Callable
+from typing import Never
 
 import pytest
 from tornado.web import RequestHandler
@@ -62,6 +64,19 @@ def test_bad_contribution(
     assert [failure.plugin for failure in failures] == ["bad"]
 
 
+class Kind(enum.IntEnum):
+    """A whole number of another class."""
+
+    OTHER = 7
+
+
+class Torn(dict[str, int]):
+    """What cannot be looked at."""
+
+    def items(self) -> Never:
+        raise OSError("broken on purpose")
+
+
 PROTOCOL = types.SimpleNamespace(name="echo", claims=print, handle=print)
 COMMAND = types.SimpleNamespace(name="report")
 
@@ -72,6 +87,8 @@ CONTRIBUTIONS = [
     ("message_types", types.MappingProxyType({"x": print})),
     ("counters", {"made": 7}),
     ("gauges", {"full": 0.5, "waiting": 3}),
+    ("counters", {"most": 2**63 - 1, "least": -(2**63)}),
+    ("gauges", {"most": 2**63 - 1, "least": -(2**63), "far": 1e300, "kind": Kind.OTHER}),
     ("cli_commands", [COMMAND]),
 ]
 
@@ -98,6 +115,12 @@ def test_right_contributions(server: HookServer, hook: str, contribution: object
         ("gauges", {"full": "half"}),
         ("gauges", {"full": float("nan")}),
         ("gauges", {5: 5}),
+        *[
+            (hook, {"made": number})
+            for hook in ("counters", "gauges")
+            for number in (2**63, -(2**63) - 1, 10**400)
+        ],
+        *[(hook, Torn()) for hook in ("counters", "gauges", "message_types")],
         ("cli_commands", [5]),
     ],
 )

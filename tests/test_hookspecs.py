@@ -17,7 +17,7 @@ GUIDE = Path(__file__).resolve().parents[1] / "docs" / "plugins.md"
 HOOKS = sorted(
     name for name, value in vars(hookspecs).items() if hasattr(value, "tornado_webrtc_spec")
 )
-NOT_DOCUMENTED_AS_TYPES = {"Hooks", "MessageHandler"}
+NOT_DOCUMENTED_AS_TYPES = {"Hooks", "MessageHandler", "at_key"}
 TYPES = sorted(set(hooks.__all__) - NOT_DOCUMENTED_AS_TYPES)
 
 

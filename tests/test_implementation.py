@@ -236,7 +236,7 @@ def test_nothing_of_the_plugin_is_run() -> None:
     assert faults(module(source)) == []
 
 
-@pytest.mark.parametrize("hook", ["authenticate", *hookspecs.KINDS["permit"]])
+@pytest.mark.parametrize("hook", ["authenticate", "scope_for", *hookspecs.KINDS["permit"]])
 def test_guards(hook: str) -> None:
     assert guards(module(f"@hookimpl\ndef {hook}(): ..."))
     assert guards(module(f"class Plugin:\n  @hookimpl\n  def {hook}(self): ..."))

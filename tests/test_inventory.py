@@ -52,6 +52,7 @@ def test_shipped_ones_come_with_the_version_of_the_server() -> None:
     assert "ice_servers" in turn.hooks
     assert (token.state, "plugins.enabled" in token.reason) == ("off", True)
     assert "authenticate" in token.hooks
+    assert not any(entry.required for entry in entries.values() if entry.state == "off")
 
 
 def test_plugins_of_a_folder(conf: Path) -> None:
@@ -79,10 +80,32 @@ def test_what_keeps_a_server_from_starting(conf: Path) -> None:
     assert "nothing_of_that_name" in entries["good"].reason
 
 
+@pytest.mark.parametrize("more", ["[general]\nport = many\n", "[rooms]\nmax_peers = many\n"])
+def test_none_runs_where_a_setting_keeps_the_server_from_starting(conf: Path, more: str) -> None:
+    _, entries = taken(conf, more, good=GOOD, fails=FAILS)
+    assert {entry.state for entry in entries.values()} == {"off", "left out"}
+    for name in ("good", "fails", "turn"):
+        assert entries[name].reason == "the server does not start, see its problems"
+    assert entries["rooms"].state == ("left out" if "rooms" in more else "off")
+
+
 def test_required_one_that_fails(conf: Path) -> None:
-    inventory, entries = taken(conf, "required = fails,\n", fails=FAILS)
+    inventory, entries = taken(conf, "required = fails,\n", fails=FAILS, good=GOOD)
     assert [problem.where for problem in inventory.problems] == ["plugin fails"]
     assert (entries["fails"].state, entries["fails"].required) == ("left out", True)
+    assert "OSError: no" in entries["fails"].reason
+    assert entries["good"].state == "left out"
+
+
+@pytest.mark.parametrize("line", ["REQUIRED = True", "REQUIRED: bool = True"])
+def test_one_that_says_it_is_required_is_so_wherever_it_fails(conf: Path, line: str) -> None:
+    missing = f"{line}\n__version__: str = '3'\nimport nothing_of_that_name\n"
+    _, entries = taken(conf, missing=missing, good=GOOD)
+    assert (entries["missing"].state, entries["missing"].required) == ("left out", True)
+    assert entries["missing"].version == "3"
+    assert not entries["good"].required
+    _, entries = taken(conf, "disabled = missing,\n")
+    assert (entries["missing"].state, entries["missing"].required) == ("off", False)
 
 
 def test_file_that_is_not_there(conf: Path) -> None:

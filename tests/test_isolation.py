@@ -209,6 +209,69 @@ def test_blocking_is_reported(expect_log: ExpectLog, monkeypatch: pytest.MonkeyP
     Isolation(1).call("lamp", "start", time.sleep, 0.002)
 
 
+def fully(seconds: float) -> None:
+    """Keep the event loop from everything else."""
+    time.sleep(seconds)
+
+
+async def test_blocking_between_two_waits_is_reported(
+    caplog: pytest.LogCaptureFixture, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect_log(r"^plugin lamp: the handler of dim blocked the whole server.*\(0\.1 s\)$")
+    monkeypatch.setattr(isolation, "BLOCKED_S", 0.05)
+
+    async def dim() -> str:
+        await asyncio.sleep(0)
+        fully(0.06)
+        await asyncio.sleep(0)
+        return "dark"
+
+    assert await Isolation(10).wait("lamp", "the handler of dim", dim()) == "dark"
+    assert len([each for each in caplog.records if "blocked" in each.getMessage()]) == 1
+
+
+async def test_blocking_when_it_is_cancelled_is_reported(
+    expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect_log("plugin lamp: peer_left did not finish")
+    expect_log("plugin lamp: peer_left blocked the whole server")
+    monkeypatch.setattr(isolation, "BLOCKED_S", 0.05)
+
+    async def tidy() -> None:
+        try:
+            await forever()
+        finally:
+            fully(0.06)
+
+    calls = Isolation(0.01)
+    calls.wait_later("lamp", "peer_left", tidy())
+    await calls.settle()
+
+
+async def test_waiting_is_not_blocking(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of it may well be slow on a busy machine, but not as slow as all of its waits."""
+    monkeypatch.setattr(isolation, "BLOCKED_S", 0.5)
+    await Isolation(10).wait("lamp", "start", asyncio.sleep(0.6))
+    await Isolation(10).wait("lamp", "start", asyncio.to_thread(time.sleep, 0.6))
+    assert "blocked" not in caplog.text
+
+
+async def test_where_no_server_runs_none_is_blocked(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "BLOCKED_S", 0.0)
+
+    async def block() -> None:
+        fully(0.002)
+
+    calls = Isolation(10, serves=False)
+    calls.call("lamp", "Plugin()", time.sleep, 0.002)
+    await calls.wait("lamp", "check", block())
+    assert caplog.messages == []
+
+
 def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [each for each in caplog.records if each.levelno >= logging.ERROR]
 

@@ -13,7 +13,7 @@ from tornado_webrtc import pluginmanager
 from tornado_webrtc.config import Config, Draft, Plugins
 from tornado_webrtc.errors import ConfigError, PluginError
 from tornado_webrtc.hooks import Denied
-from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager, configure, discover
+from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager, configure
 
 ExpectLog = Callable[[str], None]
 
@@ -440,12 +440,29 @@ def test_old_configuration_still_works(tmp_path: Path) -> None:
     assert {plugin.name for plugin in plugins} <= {"turn"}
 
 
-def test_discover(tmp_path: Path) -> None:
-    (tmp_path / "lamp.py").write_text(LAMP)
-    (tmp_path / "bell.py").write_text("1 / 0\n")
-    plugins, (problem,) = discover(
-        Plugins(path=(tmp_path,), disabled=("logging_console", "turn")), ()
-    )
-    assert [(plugin.name, plugin.origin) for plugin in plugins] == [("lamp", str(tmp_path))]
-    assert "watts = integer(min=1)" in plugins[0].settings_spec
-    assert "bell.py, line 1" in str(problem)
+# --- without a server ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("serves", [True, False])
+async def test_only_a_server_can_be_blocked(
+    caplog: pytest.LogCaptureFixture, expect_log: ExpectLog, serves: bool
+) -> None:
+    if serves:
+        expect_log(r"plugin slow: Plugin\(\) blocked the whole server")
+        expect_log("plugin slow: check blocked the whole server")
+    source = """
+import time
+from tornado_webrtc import hookimpl
+
+class Plugin:
+    def __init__(self, context):
+        time.sleep(0.11)
+
+    @hookimpl
+    def check(self):
+        time.sleep(0.11)
+"""
+    manager = PluginManager([found("slow", source)], Config(), (), serves=serves)
+    manager.load()
+    await manager.check()
+    assert ("blocked" in caplog.text) is serves

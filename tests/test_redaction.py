@@ -247,6 +247,15 @@ def test_tokens_and_keys_are_known_by_their_form() -> None:
     assert redact(f"read {key[:40]}") == f"read {REDACTED}"
 
 
+@pytest.mark.parametrize("before", ["", "'", "with ", "webhook: ", "x=", "%20"])
+def test_secrets_of_webhooks_are_known_by_their_form(before: str) -> None:
+    secret = "whsec_MfKQ9r8G+YqrTwjUPD8I/PZIo2LaLaSw=="
+    assert redact(f"signed {before}{secret}, twice") == f"signed {before}whsec_{REDACTED}, twice"
+    assert redact(f"{before}{secret.replace('+', '%2B')}") == f"{before}whsec_{REDACTED}"
+    advice = "echo whsec_$(openssl rand -base64 32)"
+    assert redact(advice) == advice
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -303,7 +312,7 @@ def test_ordinary_lines_stay_as_they_are(text: str) -> None:
                     ".",
                 ),
                 *("\r\n", "\\r\\n", "v=0", "a=", "m=", "eyJabcde.", "0069aabbcc", "x", "1 udp 2 h"),
-                *(REDACTED, "A" * 27, "-----BEGIN PRIVATE KEY-----", "obMatJos2"),
+                *(REDACTED, "A" * 27, "-----BEGIN PRIVATE KEY-----", "obMatJos2", "whsec_A"),
             ]
         ),
         max_size=14,

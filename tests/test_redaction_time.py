@@ -14,6 +14,7 @@ WORDS = (
     *("authorization", "Bearer ", "://", "eyJ", "eyJabcde", "v=0", "v=0\na=", "v=0\\na=", "\\na="),
     *("\na=", "v%3D0%0D", "%0Aa%3D", "ice-pwd:", "IN IP4 ", "-----BEGIN ", "obMatJos2", "00"),
     *("-----BEGIN PRIVATE KEY-----", "-----END ", "token=['", "token: [\\'", 'token="', "eyJ-"),
+    *("whsec_", "whsec_a"),
 )
 RUNS = (
     *("\\", "-", "=", "%", "%20", ".", ":", ",", "'", '"', "\\'", '\\"', " ", "\r", "\n"),

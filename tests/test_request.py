@@ -1,5 +1,7 @@
 """What plugins are asked: patterns of peer ids, and secrets that no repr shows."""
 
+import math
+
 import pytest
 
 from tornado_webrtc.hooks import AuthRequest, Denied, Identity, JoinRequest, PluginContext
@@ -30,6 +32,12 @@ def test_identity_allows(patterns: tuple[str, ...], peer_id: str, allowed: bool)
 
 def test_identity_allows_every_id_by_default() -> None:
     assert Identity("alice").allows("123456")
+
+
+def test_identity_without_an_end_never_ends() -> None:
+    assert Identity("alice").expires_at is None
+    assert Identity("alice").ends_at == math.inf
+    assert Identity("alice", expires_at=17).ends_at == 17
 
 
 def test_secrets_are_not_shown() -> None:

@@ -132,7 +132,6 @@ async def test_plugin_that_raises_later_denies_politely_and_breaks_nothing(
                 ("async ", "peer_joined"),
                 ("", "peer_left"),
                 ("async ", "ice_servers"),
-                ("", "scope_for"),
                 ("", "server_started"),
                 ("", "server_stopped"),
             )

@@ -77,15 +77,46 @@ def test_it_can_be_installed(tmp_path: Path) -> None:
         ("CallLimit", "lower case"),
         ("_hidden", "underscore"),
         ("admin", "section of the server"),
+        ("listener", "figures of its own"),
         ("logging_json", "already"),
         ("json", "hide the module"),
         ("tornado", "hide the module"),
+        ("tornado_webrtc", "hide the module"),
+        ("pytest", "hide the module"),
+        ("click", "hide the module"),
+        ("jwt", "hide the module"),
     ],
 )
 def test_name_that_will_not_do(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(TornadoWebrtcError, match=reason):
         make_skeleton(name, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_called_like_it_is_no_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "call_limit").mkdir()
+    make_skeleton("call_limit", tmp_path / "call_limit")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_empty_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir(mode=0o700)
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+    made = make_skeleton("call_limit", folder if absolute else Path())
+    assert sorted(str(path.relative_to(folder if absolute else "")) for path in made) == FILES
+    assert all(path.is_file() for path in made)
+    assert sorted(path.name for path in Path().iterdir()) == sorted(
+        {Path(file).parts[0] for file in FILES}
+    ), "the working folder is not what it was, or something else is in it"
+    assert Path().stat().st_ino == folder.stat().st_ino == before.st_ino
+    assert folder.stat().st_mode == before.st_mode
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -236,7 +236,8 @@ def encode(bans: Iterable[Ban]) -> bytes:
 def end_entries(ban: Ban, collection: Collection) -> int:
     """End what a banned client has in a collection, and count it.
 
-    Entries that belong to a client name it: ``remote_ip`` is its address, ``user`` who it is.
+    Entries that belong to a client name it: ``remote_ip`` is its address, ``peer_id`` what it
+    signs in as, ``user`` who it is.
     """
     end = collection.end
     if end is None:
@@ -245,7 +246,11 @@ def end_entries(ban: Ban, collection: Collection) -> int:
         mine = [
             str(entry["id"])
             for entry in collection.entries()
-            if ban.matches(ip=_text(entry.get("remote_ip")), user=_text(entry.get("user")))
+            if ban.matches(
+                ip=_text(entry.get("remote_ip")),
+                peer=_text(entry.get("peer_id")),
+                user=_text(entry.get("user")),
+            )
         ]
         return sum(end(entry_id, "banned") for entry_id in mine)
     except Exception:  # a plugin's fault; the ban itself holds

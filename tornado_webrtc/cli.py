@@ -21,7 +21,14 @@ from tornado_webrtc.clock import Clock
 from tornado_webrtc.commands.certificate import cert
 from tornado_webrtc.commands.doctor import doctor
 from tornado_webrtc.commands.operate import COMMANDS
-from tornado_webrtc.commands.option import conf_option, conf_path, given_conf, reports_errors
+from tornado_webrtc.commands.option import (
+    conf_among,
+    conf_option,
+    conf_path,
+    given_conf,
+    reports_errors,
+    with_conf,
+)
 from tornado_webrtc.commands.plugins import plugins as plugins_command
 from tornado_webrtc.config import Config
 from tornado_webrtc.credential import check_name, mint
@@ -80,6 +87,8 @@ it at once; SIGHUP reads the configuration and the certificate again.
 
 _ADDED = "tornado_webrtc.added"
 
+_OF_A_PLUGIN = "If a plugin has it: --conf FILE names a configuration in which that plugin runs."
+
 
 class CommandGroup(click.Group):
     """The commands of the core, and those that plugins of the configuration add."""
@@ -97,6 +106,21 @@ class CommandGroup(click.Group):
         command = super().get_command(ctx, cmd_name)
         return command or reports_errors(self._added)(ctx).get(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command by its arguments; of a plugin's one, they may say which plugins run."""
+        name = args[0]
+        own = super().get_command(ctx, name) is not None
+        if not own and (conf := conf_among(args)):
+            ctx.params["conf"] = conf
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if own or name.startswith("-"):
+                raise
+            raise click.UsageError(f"{error.format_message()} {_OF_A_PLUGIN}", ctx) from error
+
     def _added(self, ctx: click.Context) -> dict[str, click.Command]:
         if _ADDED not in ctx.meta:
             conf = ctx.params.get("conf") or os.environ.get("TORNADO_WEBRTC_CONF")
@@ -109,12 +133,12 @@ def _plugin_commands(conf: Path | None) -> dict[str, click.Command]:
     """The commands that the plugins of a configuration add, by name."""
     plugins = _loaded(*load(conf))
     collected = plugins.hooks.collect("cli_commands", on_failure=lambda _error: None)
-    return {command.name: command for _, commands in collected for command in commands}
+    return {command.name: with_conf(command) for _, commands in collected for command in commands}
 
 
 def _loaded(config: Config, found: list[FoundPlugin]) -> PluginManager:
     """Plugins that are made, but not started: no server runs."""
-    plugins = PluginManager(found, config, config.plugins.required)
+    plugins = PluginManager(found, config, config.plugins.required, serves=False)
     plugins.load()
     return plugins
 

@@ -34,7 +34,8 @@ class Collection:
     Attributes:
         count: How many there are.
         entries: Each as a mapping that JSON can hold, with its ``id``; no secrets. Those of
-            a client that is banned are ended: ``remote_ip`` is its address, ``user`` who it is.
+            a client that is banned are ended: ``remote_ip`` is its address, ``peer_id`` what
+            it signs in as, ``user`` who it is.
         get: One of them by its id, or None.
         end: Ends one, given its id and a reason for people; False if it is not there.
             None if they cannot be ended one by one.

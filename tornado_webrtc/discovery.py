@@ -22,15 +22,32 @@ from pathlib import Path
 from types import ModuleType
 
 import tornado_webrtc.plugins
+from tornado_webrtc import __version__
 from tornado_webrtc.config import Plugins
 from tornado_webrtc.errors import Problem
-from tornado_webrtc.implementation import faults
+from tornado_webrtc.implementation import faults, version_of
 from tornado_webrtc.paths import shipped_plugins_dir
 
-__all__ = ["ENTRY_POINTS", "RESERVED", "Candidate", "FoundPlugin", "Survey", "survey"]
+__all__ = [
+    "ENTRY_POINTS",
+    "RESERVED",
+    "Candidate",
+    "FoundPlugin",
+    "Survey",
+    "declared",
+    "survey",
+]
 
 ENTRY_POINTS = "tornado_webrtc"
-RESERVED = frozenset({"general", "signaling", "turn", "plugins", "admin"})
+
+_SECTIONS = ("general", "signaling", "turn", "plugins", "admin")
+_PARTS = ("listener", "server")
+
+RESERVED = {
+    **{name: f"[{name}] is a section of the server itself" for name in _SECTIONS},
+    **dict.fromkeys(_PARTS, "the server shows figures of its own under it"),
+}
+"""The names that no plugin can have, and why."""
 
 _SHIPPED = "shipped"
 _NAMESPACE = tornado_webrtc.plugins
@@ -45,12 +62,14 @@ class FoundPlugin:
         module: Its module or package.
         origin: ``shipped``, ``distribution NAME VERSION`` or the folder's path.
         settings_spec: Its `SETTINGS`, the specification of its section.
+        version: What it says (``__version__``), else its distribution's; empty if it has none.
     """
 
     name: str
     module: ModuleType
     origin: str
     settings_spec: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,13 @@ class Candidate:
         if isinstance(self.source, Path):
             return str(self.source)
         return f"{self.origin} (entry point {self.source.value})"
+
+    @property
+    def version(self) -> str:
+        """The version of the distribution that it came with; empty if it came with none."""
+        if isinstance(self.source, EntryPoint):
+            return self.source.dist.version if self.source.dist else ""
+        return __version__ if self.origin == _SHIPPED else ""
 
 
 def survey(plugins: Plugins, sections: Collection[str]) -> Survey:
@@ -158,7 +184,7 @@ def _named_well(candidate: Candidate, problems: list[Problem]) -> bool:
         message = f"{name!r} cannot be the name of a plugin"
         hint = "use letters, digits and underscores only, and a letter first"
     elif name in RESERVED and (name, candidate.origin) != ("turn", _SHIPPED):
-        message = f"the name {name!r} is reserved for the server's own section [{name}]"
+        message = f"the name {name!r} is reserved: {RESERVED[name]}"
         hint = "give the plugin another name"
     else:
         return True
@@ -204,17 +230,30 @@ def _enabled_by_default(file: Path) -> bool:
     One that is not even Python counts as enabled: its import will say why.
     """
     try:
-        statements = ast.parse(file.read_bytes()).body
+        tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
         return True
-    for statement in statements:
+    return declared(tree, "ENABLED_BY_DEFAULT") is True
+
+
+def declared(tree: ast.Module, name: str) -> object:
+    """Read what a module says of itself, such as ``REQUIRED = True``, without importing it.
+
+    Args:
+        tree: Its source, parsed.
+        name: The name, assigned at the top level.
+
+    Returns:
+        The value, if it is a constant; None if the module says nothing that can be read.
+    """
+    for statement in tree.body:
         match statement:
             case (
-                ast.Assign(targets=[ast.Name("ENABLED_BY_DEFAULT")], value=ast.Constant(value))
-                | ast.AnnAssign(target=ast.Name("ENABLED_BY_DEFAULT"), value=ast.Constant(value))
-            ):
-                return value is True
-    return False
+                ast.Assign(targets=[ast.Name(target)], value=ast.Constant(value))
+                | ast.AnnAssign(target=ast.Name(target), value=ast.Constant(value))
+            ) if target == name:
+                return value
+    return None
 
 
 def _found(candidate: Candidate, problems: list[Problem]) -> FoundPlugin | None:
@@ -229,7 +268,9 @@ def _found(candidate: Candidate, problems: list[Problem]) -> FoundPlugin | None:
     problems += [Problem(f"plugin {name} ({candidate.place})", reason) for reason in reasons]
     if reasons:
         return None
-    return FoundPlugin(name, module, candidate.origin, getattr(module, "SETTINGS", ""))
+    settings = getattr(module, "SETTINGS", "")
+    version = version_of(module) or candidate.version
+    return FoundPlugin(name, module, candidate.origin, settings, version)
 
 
 def _import(candidate: Candidate) -> ModuleType:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -19,6 +18,7 @@ from tornado_webrtc.config import Config
 from tornado_webrtc.errors import Problem
 from tornado_webrtc.hooks import Hooks
 from tornado_webrtc.machine import machine_addresses
+from tornado_webrtc.regularfile import exposure
 
 __all__ = ["Doubts", "certificate_doubts", "doubts"]
 
@@ -26,6 +26,9 @@ log = logging.getLogger("tornado_webrtc.doubt")
 
 SAID_AGAIN = ("turn.secret", "turn.secret_file", "turn.users_file")
 """Settings whose warnings every reload repeats: whoever changes a secret has to hear them."""
+
+_KEY_MODE = 0o640
+"""A certificate's key may belong to a group that several servers are in."""
 
 _LINE = re.compile(r", line \d+(?=,)")
 
@@ -110,9 +113,8 @@ def certificate_doubts(config: Config, store: CertificateStore | None) -> list[P
         names = ", ".join(chain.names) or "none"
         message = f"{domain} is not among the names of the certificate in use: {names}"
         found.append(Problem(cert, message, f"Have one made for {domain}."))
-    if mode := _others_mode(store):
-        message = f"other users of this machine can use {store.key} (mode {mode:04o})"
-        found.append(Problem(key, message, f"chmod 600 {store.key}"))
+    if open_to := exposure(store.key, _KEY_MODE):
+        found.append(Problem(key, open_to.message, open_to.advice))
     return found
 
 
@@ -125,15 +127,6 @@ def _validity(chain: Chain) -> str:
     if chain.days_left < DAYS_TO_RENEW:
         return f"expires on {ends.date()}"
     return ""
-
-
-def _others_mode(store: CertificateStore) -> int:
-    """The mode of the key's file if it is open to everybody, else 0; a group may have it."""
-    try:
-        mode = stat.S_IMODE(store.key.stat().st_mode)
-    except OSError:
-        return 0
-    return mode if mode & stat.S_IRWXO else 0
 
 
 def doubts(config: Config, hooks: Hooks) -> list[Problem]:
@@ -170,15 +163,20 @@ def doubts(config: Config, hooks: Hooks) -> list[Problem]:
 
 
 def _public_addresses(config: Config) -> list[str]:
-    """The machine's public addresses that the server listens on; none if nobody can tell."""
+    """The public addresses at which the server is reached; none if nobody can tell.
+
+    Behind a 1:1 NAT the machine has none of its own: `turn.public_ip` says them.
+    """
     try:
         addresses = machine_addresses()
     except OSError:  # no file is left to be opened: a reload must not stop halfway for that
         return []
     bound = config.general.bind
     anywhere = {4: "0.0.0.0" in bound, 6: "::" in bound}
-    return [
-        str(address)
-        for address in addresses
-        if address.is_global and (anywhere[address.version] or str(address) in bound)
+    reached = [
+        address for address in addresses if anywhere[address.version] or str(address) in bound
     ]
+    if any(not address.is_loopback for address in reached):
+        told = (each.public for each in config.turn.public_ip)
+        reached += [address for address in told if not isinstance(address, str)]
+    return list(dict.fromkeys(str(address) for address in reached if address.is_global))

@@ -8,7 +8,6 @@ hands them on, so that whatever is counted anywhere is seen everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +57,5 @@ class Figures:
 
     def _with_plugins(self, core: dict[str, dict[str, Any]], hook: str) -> dict[str, Any]:
         """Add what plugins say; one that fails is logged and left out, as is the name of a part."""
-        asked = self._server.hooks.collect(hook, on_failure=lambda _error: None)
-        found: list[tuple[str, Mapping[str, float]]] = asked
+        found = self._server.hooks.collect(hook, on_failure=lambda _error: None)
         return core | {name: dict(figures) for name, figures in found if name not in core}

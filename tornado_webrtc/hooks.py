@@ -42,6 +42,7 @@ from tornado_webrtc.request import (
     TurnAllocation,
     TurnCredential,
     TurnTraffic,
+    at_key,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ __all__ = [
     "TurnAllocation",
     "TurnCredential",
     "TurnTraffic",
+    "at_key",
 ]
 
 CHECK_TIMEOUT_S = 30.0
@@ -85,10 +87,12 @@ class Hooks:
     the method below is asynchronous, and in `notify`; it then has `timeout_s`.
     """
 
-    def __init__(self, manager: pluggy.PluginManager, *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, manager: pluggy.PluginManager, *, timeout_s: float = 5.0, serves: bool = True
+    ) -> None:
         self._manager = manager
-        self._isolation = Isolation(timeout_s)
-        self._examination = Isolation(timeout_s, level=logging.DEBUG)
+        self._isolation = Isolation(timeout_s, serves=serves)
+        self._examination = Isolation(timeout_s, level=logging.DEBUG, serves=serves)
         self._known: dict[str, tuple[list[pluggy.HookImpl], list[_Implementation]]] = {}
 
     def implemented(self, name: str) -> bool:
@@ -308,7 +312,7 @@ class Hooks:
     def _checked(self, implementation: _Implementation, result: Any, expected: _Expected) -> Any:
         """Refuse a result of the wrong type; its value is not logged, it may be a secret."""
         description, fits = expected
-        if fits(result):
+        if _fits(result, fits):
             return result
         reason = f"returned a {type(result).__name__}, but has to return {description}"
         hook = implementation.hook
@@ -362,6 +366,14 @@ def _implementation(
     )
 
 
+def _fits(result: Any, fits: Callable[[Any], bool]) -> bool:
+    """Tell whether a result is right; looking at it may run a plugin's code, and that may raise."""
+    try:
+        return fits(result)
+    except Exception:
+        return False
+
+
 def _is_verdict(result: Any) -> bool:
     return result is None or isinstance(result, bool | Denied)
 
@@ -393,15 +405,26 @@ def _is_handler_table(result: Any) -> bool:
 
 def _is_counter_table(result: Any) -> bool:
     return isinstance(result, Mapping) and all(
-        isinstance(name, str) and isinstance(count, int) for name, count in result.items()
+        isinstance(name, str) and isinstance(count, int) and _is_in_64_bits(count)
+        for name, count in result.items()
     )
 
 
 def _is_gauge_table(result: Any) -> bool:
     return isinstance(result, Mapping) and all(
-        isinstance(name, str) and isinstance(number, int | float) and math.isfinite(number)
-        for name, number in result.items()
+        isinstance(name, str) and _is_measure(number) for name, number in result.items()
     )
+
+
+def _is_measure(number: Any) -> bool:
+    if isinstance(number, int):
+        return _is_in_64_bits(number)
+    return isinstance(number, float) and math.isfinite(number)
+
+
+def _is_in_64_bits(number: int) -> bool:
+    """Tell whether a float can hold a whole number, as what shows it needs; no count is larger."""
+    return -(2**63) <= number < 2**63
 
 
 def _is_collection_table(result: Any) -> bool:
@@ -409,6 +432,21 @@ def _is_collection_table(result: Any) -> bool:
         isinstance(name, str) and not collection_fault(name) and isinstance(each, Collection)
         for name, each in result.items()
     )
+
+
+def _is_moment(expires_at: Any) -> bool:
+    """Tell whether something can expire, if it ever does: after NaN comes no time."""
+    if expires_at is None:
+        return True
+    return isinstance(expires_at, int | float) and not math.isnan(expires_at)
+
+
+def _is_identity(result: Any) -> bool:
+    return isinstance(result, Identity) and _is_moment(result.expires_at)
+
+
+def _is_credential(result: Any) -> bool:
+    return isinstance(result, TurnCredential) and _is_moment(result.expires_at)
 
 
 def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -421,8 +459,8 @@ _FINDINGS: _Expected = ("a list of sentences", _list_of(lambda each: isinstance(
 
 _ANSWERS: dict[str, _Expected] = {
     "authenticate": (
-        "Identity, Refused or None",
-        lambda result: isinstance(result, Identity | Refused),
+        "Identity (expires_at: Unix seconds or None), Refused or None",
+        lambda result: isinstance(result, Refused) or _is_identity(result),
     ),
     "scope_for": ("a string or None", lambda result: isinstance(result, str)),
     "ice_servers": (
@@ -430,8 +468,8 @@ _ANSWERS: dict[str, _Expected] = {
         _list_of(lambda each: isinstance(each, IceServer)),
     ),
     "turn_credential": (
-        "TurnCredential or None",
-        lambda result: isinstance(result, TurnCredential),
+        "TurnCredential (expires_at: Unix seconds or None) or None",
+        _is_credential,
     ),
 }
 
@@ -443,8 +481,8 @@ _CONTRIBUTIONS: dict[str, _Expected] = {
     "stream_protocols": ("a list of StreamProtocol", _list_of(_is_protocol)),
     "message_types": ("a dictionary from type to function", _is_handler_table),
     "collections": ("a dictionary from a free lower case name to Collection", _is_collection_table),
-    "counters": ("a dictionary from name to number", _is_counter_table),
-    "gauges": ("a dictionary from name to finite number", _is_gauge_table),
+    "counters": ("a dictionary from name to whole number, of 64 bits", _is_counter_table),
+    "gauges": ("a dictionary from name to finite number, whole ones of 64 bits", _is_gauge_table),
     "cli_commands": (
         "a list of click commands",
         _list_of(lambda each: isinstance(getattr(each, "name", None), str)),

@@ -201,7 +201,7 @@ def authenticate(request: hooks.AuthRequest) -> hooks.Identity | hooks.Refused |
         request: What is known about the client, with its token.
 
     Returns:
-        Who it is, a refusal, or None.
+        Who it is and until when, a refusal, or None.
     """
 
 
@@ -209,8 +209,8 @@ def authenticate(request: hooks.AuthRequest) -> hooks.Identity | hooks.Refused |
 def scope_for(request: hooks.ScopeRequest) -> str | None:
     """Choose the scope of a peer: it sees and reaches only peers of the same one.
 
-    Called when a peer registers, after `authenticate`. First result wins; a
-    plugin that fails is skipped. By default every peer is in the scope ``""``.
+    Called when a peer registers, after `authenticate`. First result wins; a plugin
+    that fails lets nobody in. By default every peer is in the scope ``""``.
 
     Args:
         request: The peer's id, the room it asked for and who it is.

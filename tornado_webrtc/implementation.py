@@ -68,8 +68,8 @@ def faults(module: ModuleType) -> list[str]:
 
 
 def guards(module: ModuleType) -> bool:
-    """Tell whether a plugin decides who may do what."""
-    guarding = {"authenticate", *hookspecs.KINDS["permit"]}
+    """Tell whether a plugin decides who may do what, or who meets whom."""
+    guarding = {"authenticate", "scope_for", *hookspecs.KINDS["permit"]}
     return not guarding.isdisjoint(implemented(module))
 
 

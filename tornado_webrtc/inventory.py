@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from tornado_webrtc import __version__
 from tornado_webrtc.config import Config, Draft
-from tornado_webrtc.discovery import Candidate, FoundPlugin, Survey, survey
+from tornado_webrtc.discovery import Candidate, FoundPlugin, Survey, declared, survey
 from tornado_webrtc.errors import ConfigError, PluginError, Problem
-from tornado_webrtc.implementation import implemented, is_required, version_of
+from tornado_webrtc.implementation import implemented, is_required
 from tornado_webrtc.pluginmanager import PluginManager, settle
 
 __all__ = ["Entry", "Inventory", "take_inventory"]
 
-SHIPPED = "shipped"
 RUNS, OFF, LEFT_OUT = "runs", "off", "left out"
 
 
@@ -32,9 +30,9 @@ class Entry:
         origin: ``shipped``, ``distribution NAME VERSION`` or the folder's path.
         version: What it says (``__version__``), else its distribution's; empty if it has none.
         hooks: Those that it implements.
-        state: ``runs``, ``off`` or ``left out``.
+        state: ``runs``, ``off`` or ``left out``; none runs where the server does not start.
         reason: Why it does not run; empty if it does.
-        required: Whether the server does not start without it.
+        required: Whether the server does not start without it; one that is off need not start.
     """
 
     name: str
@@ -74,19 +72,19 @@ def take_inventory(path: Path | None) -> Inventory:
     try:
         config, found = settle(draft, result)
     except ConfigError as error:
-        return _Looker(draft, result, {}).inventory(error.problems)
+        return _Looker(draft, result, {}, error.problems).inventory()
     manager, problems = _loaded(config, found)
-    return _Looker(draft, result, manager.left_out).inventory(problems)
+    return _Looker(draft, result, manager.left_out, problems).inventory()
 
 
-def _loaded(config: Config, found: list[FoundPlugin]) -> tuple[PluginManager, list[Problem]]:
+def _loaded(config: Config, found: list[FoundPlugin]) -> tuple[PluginManager, tuple[Problem, ...]]:
     manager = PluginManager(found, config, config.plugins.required)
     try:
         with _quiet():
             manager.load()
     except PluginError as error:
-        return manager, [Problem(f"plugin {error.plugin}", error.reason, "it is required")]
-    return manager, []
+        return manager, (Problem(f"plugin {error.plugin}", error.reason, "it is required"),)
+    return manager, ()
 
 
 @contextmanager
@@ -106,9 +104,10 @@ class _Looker:
     draft: Draft
     result: Survey
     failed: dict[str, str]
+    problems: tuple[Problem, ...]
 
-    def inventory(self, problems: list[Problem] | tuple[Problem, ...]) -> Inventory:
-        return Inventory(tuple(map(self._entry, self.result.candidates)), tuple(problems))
+    def inventory(self) -> Inventory:
+        return Inventory(tuple(map(self._entry, self.result.candidates)), self.problems)
 
     def _entry(self, candidate: Candidate) -> Entry:
         found = next(
@@ -124,11 +123,12 @@ class _Looker:
         return Entry(
             name=candidate.name,
             origin=candidate.origin,
-            version=seen.version or _version_of_origin(candidate),
+            version=seen.version or candidate.version,
             hooks=seen.hooks,
             state=state,
             reason=reason,
-            required=candidate.name in self.draft.plugins.required or seen.required,
+            required=candidate.name in self.draft.plugins.required
+            or (seen.required and state != OFF),
         )
 
     def _state(self, candidate: Candidate, found: FoundPlugin | None) -> tuple[str, str]:
@@ -142,6 +142,8 @@ class _Looker:
             return OFF, f"nobody asks for it: name it in plugins.enabled, or add [{name}]"
         if name in self.failed:
             return LEFT_OUT, self.failed[name]
+        if self.problems:
+            return LEFT_OUT, "the server does not start, see its problems"
         return RUNS, ""
 
 
@@ -156,14 +158,15 @@ def _seen(candidate: Candidate, found: FoundPlugin | None) -> _Seen:
     """What a plugin says of itself; one that does not run is read, never imported."""
     if found is not None:
         module = found.module
-        return _Seen(implemented(module), version_of(module), is_required(module))
+        return _Seen(implemented(module), found.version, is_required(module))
     if isinstance(candidate.source, EntryPoint):
         return _Seen()
     try:
         tree = ast.parse(candidate.source.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return _Seen()
-    return _Seen(tuple(sorted(set(_marked(tree)))), _declared_version(tree))
+    hooks = tuple(sorted(set(_marked(tree))))
+    return _Seen(hooks, _declared_version(tree), declared(tree, "REQUIRED") is True)
 
 
 def _marked(tree: ast.Module) -> Iterator[str]:
@@ -183,14 +186,5 @@ def _specname(decorator: ast.expr) -> str:
 
 
 def _declared_version(tree: ast.Module) -> str:
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name("__version__")], value=ast.Constant(str(version))):
-                return version
-    return ""
-
-
-def _version_of_origin(candidate: Candidate) -> str:
-    if isinstance(candidate.source, EntryPoint):
-        return candidate.source.dist.version if candidate.source.dist else ""
-    return __version__ if candidate.origin == SHIPPED else ""
+    version = declared(tree, "__version__")
+    return version if isinstance(version, str) else ""

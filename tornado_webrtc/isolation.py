@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from tornado_webrtc.errors import ListenError, PluginError
@@ -20,7 +20,8 @@ from tornado_webrtc.repeats import Repeats
 __all__ = ["BLOCKED_S", "Isolation", "plugin_logger"]
 
 BLOCKED_S = 0.1
-"""A synchronous function that takes longer than this is complained about."""
+"""A function, or a part of an asynchronous one between two waits, that takes longer than this
+is complained about."""
 
 _FAILURES = (Exception, asyncio.CancelledError, SystemExit)
 
@@ -41,6 +42,7 @@ class Isolation:
         clock: Monotonic seconds.
         level: At which level failures are logged; a low one if whoever calls says what
             failed anyway.
+        serves: Whether there is a server that a function can block.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Isolation:
         clock: Callable[[], float] = time.monotonic,
         *,
         level: int = logging.ERROR,
+        serves: bool = True,
     ) -> None:
         self._timeout_s = timeout_s
         self._level = level
+        self._serves = serves
         self._repeats = Repeats(clock)
         self._background: set[asyncio.Task[None]] = set()
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -80,10 +84,7 @@ class Isolation:
         except _FAILURES as error:
             raise self.raised(plugin, what, error) from error
         finally:
-            took = time.perf_counter() - began
-            if took > BLOCKED_S:
-                reason = "blocked the whole server; what takes time has to be awaited"
-                self._log(logging.WARNING, (plugin, what, reason), f" ({took:.1f} s)")
+            self._took(plugin, what, time.perf_counter() - began)
 
     async def wait(
         self, plugin: str, what: str, awaitable: Awaitable[Any], timeout_s: float | None = None
@@ -106,7 +107,8 @@ class Isolation:
             PluginError: It raised or did not finish in time; already logged.
         """
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
-        task = asyncio.create_task(_outcome(awaitable), name=f"plugin {plugin}: {what}")
+        steps = _Steps(_outcome(awaitable), lambda took: self._took(plugin, what, took))
+        task = asyncio.create_task(steps, name=f"plugin {plugin}: {what}")
         try:
             await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
@@ -183,6 +185,12 @@ class Isolation:
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not log it as lost
 
+    def _took(self, plugin: str, what: str, seconds: float) -> None:
+        """Complain of what nobody else could do anything beside."""
+        if self._serves and seconds > BLOCKED_S:
+            reason = "blocked the whole server; what takes time has to be awaited"
+            self._log(logging.WARNING, (plugin, what, reason), f" ({seconds:.1f} s)")
+
     def _log(
         self,
         level: int,
@@ -222,6 +230,42 @@ async def _outcome(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
     except SystemExit as error:
         raise RuntimeError("it called sys.exit()") from error
+
+
+class _Steps(Coroutine[Any, Any, Any]):
+    """A coroutine each of whose steps, from one wait to the next, is timed.
+
+    Args:
+        coroutine: What runs.
+        took: Is told the seconds of each step.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], took: Callable[[float], None]) -> None:
+        self._coroutine = coroutine
+        self._report = took
+
+    def send(self, value: Any) -> Any:
+        """Take a step."""
+        return self._timed(self._coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """Take a step with what was raised meanwhile, such as that it is cancelled."""
+        return self._timed(self._coroutine.throw, *error)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        """Not timed: a task asks for steps."""
+        return self._coroutine.__await__()
+
+    def _timed(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return step(*arguments)
+        finally:
+            self._report(time.perf_counter() - began)
 
 
 def _place(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import pluggy
 
-from tornado_webrtc.config import Config, Draft, Plugins
+from tornado_webrtc.config import Config, Draft
 from tornado_webrtc.discovery import FoundPlugin, Survey, survey
 from tornado_webrtc.errors import PluginError, Problem
 from tornado_webrtc.hooks import Doubt, Hooks, PluginContext
@@ -34,29 +34,12 @@ __all__ = [
     "FoundPlugin",
     "PluginManager",
     "configure",
-    "discover",
     "problem_of",
     "settle",
 ]
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-
-
-def discover(
-    plugins: Plugins, sections: Collection[str]
-) -> tuple[list[FoundPlugin], list[Problem]]:
-    """Find the plugins that run, and import them.
-
-    Args:
-        plugins: The ``[plugins]`` section.
-        sections: The names of all sections that the configuration has.
-
-    Returns:
-        The plugins in the order in which they are registered, and what is wrong.
-    """
-    result = survey(plugins, sections)
-    return list(result.found), list(result.problems)
 
 
 def configure(draft: Draft) -> tuple[Config, list[FoundPlugin]]:
@@ -122,22 +105,33 @@ def problem_of(plugin: str, sentence: str, config: Config) -> Problem:
 class PluginManager:
     """The plugins of one server.
 
+    Args:
+        found: What was found of them.
+        config: The whole configuration.
+        required: The names of those that have to start.
+        serves: Whether a server runs, or is about to: a command has none that could be blocked.
+
     Attributes:
         hooks: Asks them.
         left_out: The plugins with which something is wrong, and what.
     """
 
     def __init__(
-        self, found: Sequence[FoundPlugin], config: Config, required: Collection[str]
+        self,
+        found: Sequence[FoundPlugin],
+        config: Config,
+        required: Collection[str],
+        *,
+        serves: bool = True,
     ) -> None:
         self._found = tuple(found)
         self._config = config
         self._required = {*required, *(each.name for each in found if is_required(each.module))}
         self._pluggy = hook_manager()
-        self._isolation = Isolation(START_TIMEOUT_S)
+        self._isolation = Isolation(START_TIMEOUT_S, serves=serves)
         self._loaded = False
         self._started: list[str] = []
-        self.hooks = Hooks(self._pluggy)
+        self.hooks = Hooks(self._pluggy, serves=serves)
         self.left_out: dict[str, str] = {}
 
     @property

@@ -6,6 +6,7 @@ exceptions whose text nobody chose. It knows
 * session descriptions and ICE candidates, whole or in part, as text, as JSON, in a repr;
 * ICE user name fragments and passwords, TURN passwords and nonces;
 * tokens: ``Bearer``, ``bearer.TOKEN``, JWTs, query parameters, whatever is called a token;
+* secrets of webhooks: ``whsec_…``;
 * passwords in URLs, private keys in PEM form.
 
 A rule runs only where one of its words occurs, so that an ordinary line costs a
@@ -228,6 +229,11 @@ _RULES = (
         ("00",),
         re.compile(r"(?<![\w-])00[0-9a-f]{8}[\w-]{16}(?![\w-])"),
         REDACTED,
+    ),
+    _Rule(  # secrets of webhooks (Standard Webhooks): whsec_ and Base64
+        ("whsec_",),
+        re.compile(r"(whsec_)[\w+/=%-]++", re.IGNORECASE),
+        rf"\1{REDACTED}",
     ),
     _Rule(
         ("obmatjos2",),

@@ -7,6 +7,7 @@ that they can gain fields without breaking a plugin.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -40,6 +41,7 @@ __all__ = [
     "TurnAllocation",
     "TurnCredential",
     "TurnTraffic",
+    "at_key",
 ]
 
 
@@ -51,10 +53,19 @@ class Identity:
         subject: The account; two connections with one subject belong together.
         peer_ids: Patterns (as in file names: ``*``, ``?``, ``[a-z]``) of the
             peer ids that this subject may register.
+        expires_at: Unix seconds, by the server's clock, at which it is good no longer: the
+            connection that it let in is closed then (4401), calls or not, and a TURN
+            credential that it gets is good until then at most. None for never.
     """
 
     subject: str
     peer_ids: tuple[str, ...] = ("*",)
+    expires_at: float | None = None
+
+    @property
+    def ends_at(self) -> float:
+        """`expires_at`, to reckon with: infinite for never."""
+        return math.inf if self.expires_at is None else self.expires_at
 
     def allows(self, peer_id: str) -> bool:
         """Tell whether this subject may register a peer id; case matters."""
@@ -89,6 +100,18 @@ class Doubt(str):
     """A sentence from `check` about what is allowed, but probably not meant: a warning."""
 
     __slots__ = ()
+
+
+def at_key(plugin: str, key: str, text: str) -> str:
+    """Make a sentence for `check` that is listed with the line of the key that it is about.
+
+    Args:
+        plugin: The plugin's name.
+        key: A key of its section; empty if no key is to blame.
+        text: What is wrong; a `Doubt` stays one.
+    """
+    named = f"{plugin}.{key}: {text}" if key else text
+    return Doubt(named) if isinstance(text, Doubt) else named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

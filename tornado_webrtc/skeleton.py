@@ -6,6 +6,7 @@ works as it is.
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import shutil
 import sys
@@ -34,7 +35,7 @@ def make_skeleton(name: str, folder: Path) -> list[Path]:
 
     Raises:
         TornadoWebrtcError: If the name will not do, or the folder holds something or
-            cannot be written. Nothing is left behind.
+            cannot be written. Of the plugin nothing is left behind.
     """
     if problem := _fault(name):
         raise TornadoWebrtcError(f"{name!r} is no name for a plugin: {problem}")
@@ -42,12 +43,12 @@ def make_skeleton(name: str, folder: Path) -> list[Path]:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise TornadoWebrtcError(f"{folder} is there already; name another folder with --into")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
+        near = folder if folder.exists() else folder.parent
+        near.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=near, prefix=f".{name}-") as scratch:
             made = Path(scratch) / "made"
             written = [_write(source, path, made, name) for path in _files(source)]
-            made.chmod(0o755)
-            made.replace(folder)
+            _put(made, folder)
     except OSError as error:
         raise TornadoWebrtcError(f"{folder} cannot be written: {error.strerror}") from error
     return sorted(folder / path for path in written)
@@ -61,12 +62,18 @@ def _fault(name: str) -> str:
     if name.startswith("_"):
         return "an underscore in front hides a plugin"
     if name in RESERVED:
-        return f"[{name}] is a section of the server itself"
+        return RESERVED[name]
     if name in survey(Plugins(), ()).names:
         return "there is a plugin of this name already"
-    if name in sys.stdlib_module_names or name in {"tornado", "tornado_webrtc", "pytest"}:
+    if name in sys.stdlib_module_names or name == "pytest" or _is_module(name):
         return "installed, it would hide the module of that name"
     return ""
+
+
+def _is_module(name: str) -> bool:
+    """Tell whether a module or package is installed; a mere folder on the way is none."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def _files(source: Path) -> list[Path]:
@@ -85,6 +92,16 @@ def _write(source: Path, path: Path, folder: Path, name: str) -> Path:
     target.write_text(_renamed(path.read_text(encoding="utf-8"), name), encoding="utf-8")
     shutil.copymode(path, target)
     return relative
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Move what was made to its place: a folder that is there stays itself, with its owner."""
+    if folder.exists():
+        for part in made.iterdir():
+            part.replace(folder / part.name)
+    else:
+        made.chmod(0o755)
+        made.replace(folder)
 
 
 def _renamed(text: str, name: str) -> str:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import AuthRequest, Doubt, Identity, PluginContext, Refused
+from tornado_webrtc.hooks import AuthRequest, Identity, PluginContext, Refused, at_key
 
 from .key import NoKeysError
 from .refusal import Cause, TokenError
@@ -87,7 +87,7 @@ class Plugin:
         if not found:
             found = await make_source(self._settings, None).examine()
         found += settings_doubts(self._settings)
-        return [_named(self._name, finding) for finding in found]
+        return [at_key(self._name, key, text) for key, text in found]
 
     @hookimpl
     def settings_changed(self, new: Config) -> None:
@@ -173,9 +173,3 @@ def _hand_over(old: KeySource, new: KeySource) -> None:
     """Let the key set that was fetched hold on: its URL may be down just now."""
     if isinstance(old, RemoteSource) and isinstance(new, RemoteSource):
         new.inherit(old)
-
-
-def _named(plugin: str, finding: Finding) -> str:
-    key, text = finding
-    named = f"{plugin}.{key}: {text}" if key else text
-    return Doubt(named) if isinstance(text, Doubt) else named

@@ -56,6 +56,7 @@ class ClaimRules:
         subject_claim: The claim that names the subject.
         peer_ids: Patterns of the peer ids that the subject may have, with `SUBJECT` in them.
         peer_ids_claim: The claim that lists ids instead; empty for none.
+        close_at_expiry: Whether `exp` ends what the token allowed, too, not only the token.
     """
 
     issuers: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class ClaimRules:
     subject_claim: str = "sub"
     peer_ids: tuple[str, ...] = (SUBJECT,)
     peer_ids_claim: str = "peer_ids"
+    close_at_expiry: bool = False
 
     def identify(self, claims: Claims, wall: float) -> Identity:
         """Check claims, and say whose they are.
@@ -83,7 +85,7 @@ class ClaimRules:
         self._check_issuer(claims)
         self._check_audience(claims)
         subject = self._subject(claims)
-        return Identity(subject, self._peer_ids(claims, subject))
+        return Identity(subject, self._peer_ids(claims, subject), self._expires_at(claims))
 
     def _check_times(self, claims: Claims, wall: float) -> None:
         """RFC 7519 sections 4.1.4 to 4.1.6.
@@ -101,6 +103,11 @@ class ClaimRules:
                 raise TokenError(
                     Cause.NOT_YET_VALID, f"{name} is in {begins_at - wall:.0f} s; compare clocks"
                 )
+
+    def _expires_at(self, claims: Claims) -> float | None:
+        """When its bearer has to go: never before the token itself would be refused."""
+        expires_at = _date(claims, "exp") if self.close_at_expiry else None
+        return None if expires_at is None else expires_at + self.leeway_s
 
     def _check_issuer(self, claims: Claims) -> None:
         if self.issuers and claims.get("iss") not in self.issuers:

@@ -18,6 +18,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from tornado_webrtc.followedfile import BadContentError
+
 from .algorithm import CURVES, EDDSA, HMAC_BYTES, RSA
 
 __all__ = [
@@ -53,7 +55,7 @@ PublicKey: TypeAlias = (
 )
 
 
-class UnusableKeyError(Exception):
+class UnusableKeyError(BadContentError):
     """A key, or all that a file holds, cannot be used; the message says why."""
 
 

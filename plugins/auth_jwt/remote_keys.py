@@ -9,7 +9,6 @@ good set holds.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 import time
@@ -21,6 +20,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+
+from tornado_webrtc.machine import is_loopback
 
 from .jwks import KeySet
 from .key import Key, NoKeysError, UnusableKeyError
@@ -73,16 +74,9 @@ def url_fault(url: str) -> str:
         return "allowed is https://HOST/PATH, or the path of a file"
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "a user, password or fragment may not be in the URL"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return "over http, whoever is on the way could put in a key; allowed is https://HOST/PATH"
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class RemoteKeys:

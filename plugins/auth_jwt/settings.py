@@ -59,6 +59,10 @@ audience = force_list(default=list())
 # By how much the clocks of the issuer and this server may differ.
 # live
 leeway_s = seconds(max=300, default=30)
+# Whether a connection is closed when its token expires, and `leeway_s` have passed; its calls end
+# then. TURN credentials are good until then at most. With no, who is signed in stays.
+# live
+close_at_expiry = boolean(default=False)
 # Claims that every token must have.
 # live
 require = force_list(default=list("exp"))
@@ -190,6 +194,7 @@ def _rules(section: Mapping[str, Any]) -> ClaimRules:
         subject_claim=section["subject_claim"],
         peer_ids=tuple(section["peer_ids"]),
         peer_ids_claim=section["peer_ids_claim"],
+        close_at_expiry=section["close_at_expiry"],
     )
 
 
@@ -209,8 +214,11 @@ def settings_doubts(settings: Settings) -> Iterator[Finding]:
         text = f"has a pattern without {SUBJECT}: every subject may sign in under others' ids"
         yield "peer_ids", Doubt(text)
     anonymous = settings.anonymous_peer_ids if settings.allow_anonymous else ()
-    if not all(each.strip("*") for each in anonymous):
-        text = "has *: clients without a token may sign in under any id, those of accounts, too"
+    if wide := [each for each in anonymous if "*" in each and not each.strip("*?")]:
+        text = (
+            f"has {wide[0]}: clients without a token may sign in under any id, "
+            "those of accounts, too"
+        )
         yield "anonymous_peer_ids", Doubt(text)
     if any(map(looks_guessable, settings.secrets)):
         yield "secret", GUESSABLE

@@ -1,7 +1,8 @@
 """Lets in who shows a token that is listed in a file.
 
 Meant for a handful of apps or people with fixed tokens. No server starts with a file
-that cannot be used; if it becomes so later, the earlier tokens hold.
+that cannot be used; if it becomes so later, the earlier tokens hold. The server does not
+start without this plugin where it is wanted: everybody would be let in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import AuthRequest, Identity, PluginContext, Refused
+from tornado_webrtc.hooks import AuthRequest, Doubt, Identity, PluginContext, Refused, at_key
 
 from .token_file import TokenFile
 
@@ -25,6 +26,7 @@ file = string(min=1)
 # live
 allow_anonymous = boolean(default=False)
 """
+REQUIRED = True
 
 
 class Plugin:
@@ -33,23 +35,23 @@ class Plugin:
     def __init__(self, context: PluginContext) -> None:
         self._name = context.name
         self._log = context.log
-        self._required = context.name in context.config.plugins.required
         self._allow_anonymous: bool = context.settings["allow_anonymous"]
         self._path = context.config.resolve(context.settings["file"])
         self._tokens = TokenFile(self._path, context.log)
 
     @hookimpl
     def start(self) -> None:
-        """Read the file; a bad one keeps the server from starting if the plugin is required."""
+        """Read the file; a bad one keeps the server from starting."""
         self._tokens.refresh()
-        if self._required and self._tokens.error:
+        if self._tokens.error:
             raise PluginError(self._name, self._tokens.error)
 
     @hookimpl
     def check(self) -> list[str]:
-        """Say what is wrong with the file."""
+        """Say what is wrong or careless with the file."""
         self._tokens.refresh(quiet=True)
-        return [f"{self._name}.file: {self._tokens.error}"] if self._tokens.error else []
+        texts = (*self._tokens.faults, Doubt(self._tokens.doubt))
+        return [at_key(self._name, "file", text) for text in texts if text]
 
     @hookimpl
     def settings_changed(self, new: Config) -> None:

@@ -9,27 +9,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 
+from tornado_webrtc.followedfile import BadContentError, FollowedFile
 from tornado_webrtc.hooks import Identity
+from tornado_webrtc.regularfile import exposure
 
-__all__ = ["MIN_TOKEN_CHARACTERS", "BadTokenFileError", "Entry", "TokenFile", "parse"]
+__all__ = ["MIN_TOKEN_CHARACTERS", "Entry", "TokenFile", "parse"]
 
 MIN_TOKEN_CHARACTERS = 16
 
-_OPEN_MODE = 0o037
-_UNSETTLED_NS = 2_000_000_000
+_MAX_FAULTS = 20
+_MODE = 0o640
 _FIELDS = "SUBJECT TOKEN [PEER-ID-PATTERN ...]"
-
-
-class BadTokenFileError(Exception):
-    """The file cannot be used; the message says why, line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def parse(text: str) -> tuple[Entry, ...]:
         The entries, at least one.
 
     Raises:
-        BadTokenFileError: A line is wrong, or there is none; it lists all faults.
+        BadContentError: A line is wrong, or there is none; it lists all faults.
     """
     entries: list[Entry] = []
     faults: list[str] = []
@@ -75,7 +71,8 @@ def parse(text: str) -> tuple[Entry, ...]:
     if not entries and not faults:
         faults.append(f"it has no entry; a line is {_FIELDS}")
     if faults:
-        raise BadTokenFileError("; ".join(faults))
+        more = len(faults) - _MAX_FAULTS
+        raise BadContentError(*faults[:_MAX_FAULTS], *([f"{more} more faults"] if more > 0 else []))
     return tuple(entries)
 
 
@@ -116,28 +113,37 @@ def _digest(token: str) -> bytes:
 
 
 class TokenFile:
-    """The current entries of a file.
+    """The current entries of a file; those of the last version that could be used.
 
     Args:
         path: The file; it need not exist yet.
-        log: Where faults and a careless mode are reported, once for each change.
+        log: Where faults are reported, once for each change.
         clock: Wall-clock nanoseconds, to be compared with the file's time.
-
-    Attributes:
-        error: Why the file as it stands cannot be used, or "". The entries are
-            then those of the last version that could.
     """
 
     def __init__(
         self, path: Path, log: logging.Logger, clock: Callable[[], int] = time.time_ns
     ) -> None:
-        self._path = path
+        self._file = FollowedFile(path, _entries, clock)
         self._log = log
-        self._clock = clock
-        self._entries: tuple[Entry, ...] = ()
-        self._version: tuple[int, ...] | None = None
-        self._settled = False
-        self.error = ""
+
+    @property
+    def error(self) -> str:
+        """Why the file as it stands cannot be used, or ""."""
+        if not self._file.error:
+            return ""
+        return f"the tokens in {self._file.path} cannot be used: {self._file.error}"
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The same, a sentence for each line."""
+        where = f"the tokens in {self._file.path} cannot be used"
+        return tuple(f"{where}: {each}" for each in self._file.faults)
+
+    @property
+    def doubt(self) -> str:
+        """What is careless about it, or ""."""
+        return str(exposure(self._file.path, _MODE) or "")
 
     def identify(self, token: str) -> Identity | None:
         """Find out whose token it is.
@@ -148,7 +154,7 @@ class TokenFile:
         self.refresh()
         digest = _digest(token)
         found = None
-        for entry in self._entries:
+        for entry in self._file.content or ():
             if hmac.compare_digest(entry.digest, digest):
                 found = entry.identity
         return found
@@ -159,45 +165,18 @@ class TokenFile:
         Args:
             quiet: Do not log what is wrong: the caller says it.
         """
-        try:
-            status = self._path.stat()
-            version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if version == self._version and self._settled:
-                return
-            self._read(version, status)
-        except (OSError, UnicodeDecodeError, BadTokenFileError) as error:
-            self._complain(error, quiet=quiet)
+        if not self._file.refresh() or (quiet and self.error):
+            return
+        entries = self._file.content or ()
+        if self.error:
+            keeps = "the earlier ones hold" if entries else "no token is accepted"
+            self._log.error("%s; %s", self.error, keeps)
+        else:
+            self._log.info("%d tokens read from %s", len(entries), self._file.path)
 
-    def _read(self, version: tuple[int, ...], status: os.stat_result) -> None:
-        """Take over the file's content.
 
-        A file that was written a moment ago may change once more without a new
-        time of change, so it is read again until its time lies well in the past.
-        """
-        if not stat.S_ISREG(status.st_mode):  # a pipe could keep the whole server waiting
-            raise BadTokenFileError("it is no regular file")
-        changed = version != self._version
-        self._version = version
-        self._settled = self._clock() - status.st_mtime_ns > _UNSETTLED_NS
-        self._entries = parse(self._path.read_bytes().decode("utf-8-sig"))
-        self.error = ""
-        if changed:
-            self._log.info("%d tokens read from %s", len(self._entries), self._path)
-            self._warn_of_mode(stat.S_IMODE(status.st_mode))
-
-    def _warn_of_mode(self, mode: int) -> None:
-        if mode & _OPEN_MODE:
-            text = "%s has the mode %04o: others can read or change the tokens; chmod 600 it"
-            self._log.warning(text, self._path, mode)
-
-    def _complain(self, error: Exception, *, quiet: bool) -> None:
-        if isinstance(error, OSError):
-            self._version = None
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        if isinstance(error, UnicodeDecodeError):
-            reason = f"it is not UTF-8 (byte {error.start})"
-        text = f"the tokens in {self._path} cannot be used: {reason}"
-        if text != self.error and not quiet:
-            keeps = "the earlier ones hold" if self._entries else "no token is accepted"
-            self._log.error("%s; %s", text, keeps)
-        self.error = text
+def _entries(content: bytes) -> tuple[Entry, ...]:
+    try:
+        return parse(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise BadContentError(f"it is not UTF-8 (byte {error.start})") from None

@@ -43,27 +43,27 @@ class Plugin:
     @hookimpl
     def peer_joined(self, peer: Peer) -> None:
         """Log who came, with which software and from where."""
-        scope = f" in {shown(peer.scope)}" if peer.scope else ""
         address = f" from {shown(peer.remote_ip)}" if self._addresses else ""
         who = f"name {shown(peer.name)}, user agent {shown(peer.user_agent)}"
-        self._log.info("peer %s joined%s%s: %s", shown(peer.id), scope, address, who)
+        self._log.info("peer %s joined%s%s: %s", shown(peer.id), _room(peer), address, who)
 
     @hookimpl
     def peer_left(self, peer: Peer, reason: str) -> None:
         """Log who is gone and why."""
-        self._log.info("peer %s left: %s", shown(peer.id), shown(reason))
+        self._log.info("peer %s%s left: %s", shown(peer.id), _room(peer), shown(reason))
 
     @hookimpl
     def session_offered(self, session: Session) -> None:
         """Log who calls whom."""
         legs = f"{shown(session.caller.id)} calls {shown(session.callee.id)}"
-        self._log.info("call %s offered: %s", shown(session.id), legs)
+        self._log.info("call %s%s offered: %s", shown(session.id), _room(session.caller), legs)
 
     @hookimpl
     def session_answered(self, session: Session) -> None:
         """Log that a call was answered, and how long it rang."""
         rang = _seconds(session.offered_at, session.answered_at)
-        self._log.info("call %s answered after %s", shown(session.id), rang)
+        where = _room(session.caller)
+        self._log.info("call %s%s answered after %s", shown(session.id), where, rang)
 
     @hookimpl
     def session_ended(self, session: Session, reason: str) -> None:
@@ -73,7 +73,8 @@ class Plugin:
             lasted = f"unanswered after {rang}"
         else:
             lasted = f"after {_seconds(session.answered_at, session.ended_at)}"
-        self._log.info("call %s ended %s: %s", shown(session.id), lasted, shown(reason))
+        named = shown(session.id), _room(session.caller)
+        self._log.info("call %s%s ended %s: %s", *named, lasted, shown(reason))
 
     @hookimpl
     def allocation_created(self, allocation: TurnAllocation) -> None:
@@ -107,6 +108,11 @@ def shown(text: str) -> str:
     if len(quoted) <= MAX_SHOWN + 2:
         return quoted
     return f"{quoted[:MAX_SHOWN]}…{quoted[0]}"
+
+
+def _room(peer: Peer) -> str:
+    """Where a peer and its calls are: ids repeat from room to room. Empty for the lobby."""
+    return f" in {shown(peer.scope)}" if peer.scope else ""
 
 
 def _seconds(since: float, until: float | None) -> str:

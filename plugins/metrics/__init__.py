@@ -18,12 +18,12 @@ and `collections` is exposed. docs/metrics.md lists the metrics.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import Doubt
+from tornado_webrtc.machine import is_loopback
 
 from .collector import make_registry
 from .endpoint import Endpoint, EndpointError
@@ -101,7 +101,7 @@ class Plugin:
             return [*found, error.reason]
         if tokens is not None and tokens.doubt:
             found.append(Doubt(f"{self._name}.token_file: {tokens.doubt}"))
-        beyond = [address for address in settings["bind"] if not _is_loopback(address)]
+        beyond = [address for address in settings["bind"] if not is_loopback(address)]
         if tokens is None and beyond:
             found.append(
                 Doubt(
@@ -178,10 +178,3 @@ def _clashes(name: str, port: int, config: Config) -> Iterator[str]:
     for key, other in taken.items():
         if port and port == other:
             yield f"{name}.port: {port} is {key} as well; the metrics need a port of their own"
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

@@ -66,16 +66,19 @@ _TYPES = "new offer answer candidate bye leave keepalive other"
 _CODES = (
     "bad-message not-registered already-registered id-in-use id-not-allowed banned"
     " not-authenticated wrong-sender not-found not-in-session invalid-session too-many-sessions"
-    " server-draining unknown-type denied plugin-failed other"
+    " server-draining identity-expired unknown-type denied plugin-failed other"
 )
 _LEFT = (
     "left disconnected no-pong too-slow too-many-messages bad-frame replaced kicked banned"
-    " refused server-stopped internal-error other"
+    " identity-expired refused server-stopped internal-error other"
 )
 _TRANSPORTS = "udp tcp tls other"
 _ENDS = "refreshed-to-0 expired disconnected server-stopped ended-by-the-operator banned other"
 _ARRIVALS = "claimed unclaimed failed_handshakes timed_out lost"
-_CLOSED = "banned binary internal-error kicked no-hello no-pong too-many-messages too-slow"
+_CLOSED = (
+    "banned binary identity-expired internal-error kicked no-hello no-pong too-many-messages"
+    " too-slow"
+)
 _STATES = "starting running draining stopped"
 
 _ALL: tuple[Metric, ...] = (
@@ -117,6 +120,8 @@ _ALL: tuple[Metric, ...] = (
         *("messages_received", "counter", "Messages from clients; other: not of the core's types."),
         *(("type",), _words(_TYPES)),
     ),
+    Metric("peer_lists_sent", "counter", "Lists of peers sent, each to one peer."),
+    Metric("peer_list_bytes", "counter", "Size of these lists."),
     Metric("errors", "counter", "Messages that were refused.", ("code",), _words(_CODES)),
     Metric("calls", "gauge", "Calls that are not over.", ("state",), _words("offered answered")),
     Metric("calls_offered", "counter", "Calls that were offered."),
@@ -159,6 +164,10 @@ _ALL: tuple[Metric, ...] = (
     Metric(
         *("turn_errors", "counter", "STUN and TURN requests that were refused."),
         *(("code",), _words("400 401 403 437 438 442 486 500 508")),
+    ),
+    Metric(
+        *("turn_refused_peers", "counter", "Peers that a client may not reach, by what decided."),
+        *(("reason",), _words("built_in deny_peers own_address no-relay plugin")),
     ),
     Metric("turn_ignored_messages", "counter", "STUN messages without an answer.", ("cause",)),
     # Listeners.

@@ -30,6 +30,8 @@ COUNTERS = _rules(
     signaling=(
         ("connections", "connections_opened"),
         (r"message\.(?P<type>.+)", "messages_received"),
+        ("lists.sent", "peer_lists_sent"),
+        ("lists.bytes", "peer_list_bytes"),
         (r"error\.(?P<code>.+)", "errors"),
         (r"refused\.(?P<cause>.+)", "connections_refused"),
         (r"closed\.(?P<cause>.+)", "connections_closed"),
@@ -43,6 +45,7 @@ COUNTERS = _rules(
     turn=(
         ("binding", "turn_binding_requests"),
         (r"error-(?P<code>\d{3})", "turn_errors"),
+        (r"refused-peer-(?P<reason>.+)", "turn_refused_peers"),
         (r"dropped-(?P<cause>.+)", "turn_ignored_messages"),
         (r"relay-bytes-(?P<direction>.+)", "turn_relayed_bytes"),
         (r"relay-packets-(?P<direction>.+)", "turn_relayed_packets"),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hmac
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from tornado_webrtc.regularfile import read_regular_file
+from tornado_webrtc.regularfile import exposure, read_regular_file
 
 __all__ = ["MIN_LENGTH", "TokenFile", "TokenFileError"]
 
 MIN_LENGTH = 16
 MAX_FILE_BYTES = 65536
 
+_MODE = 0o640
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750 section 2.1: ``b64token``."""
 
@@ -38,7 +38,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._tokens = tuple(_read(path))
-        self.doubt = _doubt(path)
+        self.doubt = str(exposure(path, _MODE) or "")
 
     def accepts(self, authorization: str) -> bool:
         """Tell whether a request's `Authorization` is one of the tokens (RFC 6750 section 2.1)."""
@@ -50,12 +50,10 @@ class TokenFile:
 
 def _read(path: Path) -> Iterator[bytes]:
     try:
-        content = read_regular_file(path, MAX_FILE_BYTES + 1)
+        content = read_regular_file(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "there is no such file"
         raise TokenFileError(f"{path} cannot be read: {reason}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise TokenFileError(f"{path} has more than {MAX_FILE_BYTES} bytes")
     lines = [(number, line.strip()) for number, line in enumerate(content.splitlines(), 1)]
     tokens = [(number, line) for number, line in lines if line]
     if not tokens:
@@ -67,10 +65,3 @@ def _read(path: Path) -> Iterator[bytes]:
                 " digits and . _ ~ + / -; `openssl rand -hex 32` makes one"
             )
         yield token
-
-
-def _doubt(path: Path) -> str:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if not mode & (stat.S_IRWXO | stat.S_IWGRP):
-        return ""
-    return f"{path} has the mode {mode:04o}: others can read or change it; chmod 640 it"

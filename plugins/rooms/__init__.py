@@ -7,6 +7,7 @@
     password.py     passwords, as text and hashed
     doorkeeper.py   judges passwords
     guess.py        how often somebody may guess
+    turnstile.py    whose password is hashed next
     table.py        which rooms there are, and who is in them
     command.py      ``tornado-webrtc rooms hash``
 
@@ -70,7 +71,7 @@ class Plugin:
         try:
             settings = await asyncio.to_thread(Settings.read, own, config)  # it may be long
         except BadRoomFileError as error:
-            return [f"{self._name}.file: {error}"]
+            return [f"{self._name}.file: {each}" for each in error.faults]
         return settings.sentences(self._name)
 
     @hookimpl
@@ -205,7 +206,7 @@ class Plugin:
 
     @hookimpl
     def collections(self) -> Mapping[str, Collection]:
-        """The rooms that somebody is in."""
+        """The rooms that somebody is in; by name those that are listed, too."""
         shown = Collection(
             count=lambda: len(self._table),
             entries=lambda: [self._shown(room) for room in self._table],
@@ -225,6 +226,8 @@ class Plugin:
 
     def _entry(self, name: str) -> Mapping[str, object] | None:
         room = self._occupied(name)
+        if room is None and name in self._settings.listed:
+            room = Room(name, since=0.0)
         return self._shown(room) if room else None
 
     def _shown(self, room: Room) -> dict[str, object]:
@@ -236,7 +239,7 @@ class Plugin:
             "max_peers": self._settings.max_peers_of(room.name) or None,
             "locked": bool(listed.password if listed else room.password),
             "listed": listed is not None,
-            "occupied_s": round(max(0.0, now - room.since), 3),
+            "occupied_s": round(max(0.0, now - room.since), 3) if room.peers else None,
         }
 
     def _end(self, name: str, reason: str) -> bool:

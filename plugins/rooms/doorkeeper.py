@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
 from .guess import GuessLimit
 from .password import HashedPassword, Password, digest_of
+from .turnstile import Turnstile
 
 __all__ = ["MAX_WAITING", "PATIENCE_S", "Doorkeeper", "Verdict"]
 
 MAX_WAITING = 8
-"""Passwords that wait to be hashed."""
+"""Passwords that are hashed, or wait for it; one of a client that guesses less takes a place."""
 
 PATIENCE_S = 3.0
 """How long one waits at most; a hook has five seconds for its answer."""
@@ -33,10 +35,11 @@ class Doorkeeper:
     """Compares passwords with those of rooms.
 
     Hashes are compared one at a time, on one thread, so that guesses cost the server no
-    more than one core. A guess counts before it is hashed: its client may hang up
-    meanwhile, and could otherwise let the server hash without end. The digest of the
-    password that was right is kept: whoever has it need not wait again, however many
-    others guess.
+    more than one core. Many who guess do not keep out who does not: of those that wait, the
+    client with the fewest guesses comes first, waiting ones included. A guess counts before
+    it is hashed: its client may hang up meanwhile, and could otherwise let the server hash
+    without end. The digest of the password that was right is kept: whoever has it need not
+    wait again, however many others guess.
 
     Args:
         clock: Monotonic seconds.
@@ -50,8 +53,8 @@ class Doorkeeper:
         self.guesses = GuessLimit(limit)
         self._clock = clock
         self._known: dict[HashedPassword, bytes] = {}
-        self._one_by_one = asyncio.Lock()
-        self._waiting = 0
+        self._turnstile = Turnstile(MAX_WAITING - 1)
+        self._waiting: Counter[str] = Counter()
         self._thread = ThreadPoolExecutor(1, "rooms")
 
     async def close(self) -> None:
@@ -85,25 +88,23 @@ class Doorkeeper:
         return Verdict.WRONG
 
     async def _in_turn(self, expected: HashedPassword, password: str, client: str) -> Verdict:
-        if self._waiting >= MAX_WAITING:
-            return Verdict.BUSY
-        self._waiting += 1
-        try:
-            return await self._once_free(expected, password, client)
-        finally:
-            self._waiting -= 1
-
-    async def _once_free(self, expected: HashedPassword, password: str, client: str) -> Verdict:
         """Wait until no other password is hashed, but not for long."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._one_by_one.acquire()
-        except TimeoutError:
+        if not await self._is_admitted(client):
             return Verdict.BUSY
         try:
             return await self._hashed(expected, password, client)
         finally:
-            self._one_by_one.release()
+            self._turnstile.leave()
+
+    async def _is_admitted(self, client: str) -> bool:
+        tries = self.guesses.count(client, self._clock()) + self._waiting[client]
+        self._waiting[client] += 1
+        try:
+            return await self._turnstile.enter(tries, PATIENCE_S)
+        finally:
+            self._waiting[client] -= 1
+            if not self._waiting[client]:
+                del self._waiting[client]
 
     async def _hashed(self, expected: HashedPassword, password: str, client: str) -> Verdict:
         now = self._clock()

@@ -37,11 +37,11 @@ class GuessLimit:
             client: An address or network.
             now: Monotonic seconds.
         """
-        return bool(self.limit) and self._count(client, now) >= self.limit
+        return bool(self.limit) and self.count(client, now) >= self.limit
 
     def add(self, client: str, now: float) -> None:
         """Count a wrong password."""
-        count = self._count(client, now)
+        count = self.count(client, now)
         if count:
             began, _ = self._wrong[client]
             self._wrong[client] = began, count + 1
@@ -59,6 +59,7 @@ class GuessLimit:
         else:
             self._wrong.pop(client, None)
 
-    def _count(self, client: str, now: float) -> int:
+    def count(self, client: str, now: float) -> int:
+        """How many wrong ones came from a client in its minute."""
         began, count = self._wrong.get(client, (now, 0))
         return count if now - began < WINDOW_S else 0

@@ -88,7 +88,7 @@ class HashedPassword:
         """
         kind, *rest = text.split(":")
         if kind != _KIND or len(rest) != 3:  # noqa: PLR2004 - cost, salt, key
-            raise BadHashError("a hash has to be as `rooms hash` prints it: scrypt:15:SALT:KEY")
+            raise BadHashError("a hash is scrypt:15:SALT:KEY; `rooms hash` prints it behind hash=")
         cost, salt, key = rest
         costs = [str(each) for each in range(MIN_LOG2_COST, MAX_LOG2_COST + 1)]
         if cost not in costs:

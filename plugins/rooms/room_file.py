@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tornado_webrtc.regularfile import read_regular_file
+from tornado_webrtc.regularfile import exposure, read_regular_file
 
 from .name import BadNameError, room_name
 from .password import BadHashError, HashedPassword, KnownPassword, Password
@@ -17,17 +17,30 @@ __all__ = ["MAX_FILE_BYTES", "BadRoomFileError", "ListedRoom", "RoomFile", "pars
 
 MAX_FILE_BYTES = 1024 * 1024
 
-_OPEN_MODE = 0o037
-_LINE = 'NAME [max_peers=NUMBER] [password="TEXT" | hash=HASH]'
+_MAX_FAULTS = 20
+_MODE = 0o640
+_LINE = "<NAME> [max_peers=<NUMBER>] [password=<TEXT> | hash=<HASH>]"
+"""In a form that the redaction of the log does not take for a password."""
 _FIELD = re.compile(
     r"""(?:(?P<key>[a-z_]+)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]\S*))"""
     r"""|"(?P<quoted_name>[^"]*)"|(?P<name>[^\s"=]+))(?!\S)\s*"""
 )
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
+_latest: dict[bytes, dict[str, ListedRoom]] = {}
+"""What was read last, by the digest of the file."""
+
 
 class BadRoomFileError(Exception):
-    """The file cannot be used; the message says why, line by line, and shows no password."""
+    """The file cannot be used; the message says why and shows no password.
+
+    Attributes:
+        faults: What is wrong, a sentence for each line.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 class _BadLineError(ValueError):
@@ -69,11 +82,8 @@ class RoomFile:
             BadRoomFileError: It cannot be read, or a line is wrong; it lists all faults.
         """
         try:
-            content = read_regular_file(path, MAX_FILE_BYTES + 1)
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if len(content) > MAX_FILE_BYTES:
-                raise BadRoomFileError(f"{path} has more than {MAX_FILE_BYTES >> 20} MB")
-            rooms = parse(content.decode("utf-8-sig"))
+            content = read_regular_file(path, MAX_FILE_BYTES)
+            rooms = _known(content)
             if not rooms:  # written half, perhaps: what it had locked would be open
                 raise BadRoomFileError("it lists no room; leave the key out if there are none")
         except OSError as error:
@@ -81,15 +91,22 @@ class RoomFile:
         except UnicodeDecodeError as error:
             raise BadRoomFileError(f"{path} is not UTF-8 (byte {error.start})") from None
         except BadRoomFileError as error:
-            raise BadRoomFileError(f"{path}, {error}") from None
+            raise BadRoomFileError(*(f"{path}, {each}" for each in error.faults)) from None
         has_secret = any(room.password for room in rooms.values())
-        return cls(rooms, _doubt(path, mode) if has_secret else "")
+        return cls(rooms, str(exposure(path, _MODE) or "") if has_secret else "")
 
 
-def _doubt(path: Path, mode: int) -> str:
-    if not mode & _OPEN_MODE:
-        return ""
-    return f"{path} has the mode {mode:04o}: others can read or change the passwords; chmod 600 it"
+def _known(content: bytes) -> dict[str, ListedRoom]:
+    """Read what a file holds: what `check` has read beside the event loop is not read again.
+
+    A long file takes a second. A digest is kept of it, since it holds passwords.
+    """
+    digest = hashlib.sha256(content).digest()
+    if (rooms := _latest.get(digest)) is None:
+        rooms = parse(content.decode("utf-8-sig"))
+        _latest.clear()
+        _latest[digest] = rooms
+    return rooms
 
 
 def parse(text: str) -> dict[str, ListedRoom]:
@@ -119,7 +136,10 @@ def parse(text: str) -> dict[str, ListedRoom]:
             faults.append(f"line {number}: this room stands on line {first} already")
         rooms[room.name] = room
     if faults:
-        raise BadRoomFileError("; ".join(faults))
+        more = len(faults) - _MAX_FAULTS
+        raise BadRoomFileError(
+            *faults[:_MAX_FAULTS], *([f"{more} more lines are wrong"] if more > 0 else [])
+        )
     return rooms
 
 

@@ -70,7 +70,7 @@ class Plugin:
         try:
             rules = await asyncio.to_thread(self._written)
         except BadRulesError as error:
-            return [f"{self._name}.{error.key}: {error}"]
+            return [f"{self._name}.{error.key}: {each}" for each in error.faults]
         return [Doubt(sentence) for sentence in rules.doubts()]
 
     @hookimpl

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_FILE_BYTES", "MAX_RULES", "BadRulesError", "Decision", "RuleList"]
 
-MAX_RULES = 10_000
-MAX_FILE_BYTES = 1024 * 1024
+MAX_RULES = 1_000
+"""A millisecond's worth: whoever takes another id for each message has all of them looked at."""
+
+MAX_FILE_BYTES = 256 * 1024
+"""A reload reads the rules in the event loop, where a larger file took too long."""
+
 MAX_REMEMBERED = 8192
 """Decisions that are remembered, so that a long list is not gone through for each message."""
 
@@ -30,12 +34,14 @@ class BadRulesError(Exception):
 
     Attributes:
         key: The setting that is to blame.
+        faults: What is wrong with it, a sentence for each rule: the first of them, and how
+            many more there are.
     """
 
     def __init__(self, key: str, faults: Sequence[str]) -> None:
         more = len(faults) - _MAX_FAULTS
-        shown = [*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else [])]
-        super().__init__("; ".join(shown))
+        self.faults = (*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else []))
+        super().__init__("; ".join(self.faults))
         self.key = key
 
 
@@ -115,10 +121,7 @@ class RuleList:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file that are no comments, with their numbers."""
     try:
-        content = read_regular_file(path, MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise BadRulesError("file", [f"{path} has more than {MAX_FILE_BYTES >> 20} MB"])
-        text = content.decode("utf-8-sig")
+        text = read_regular_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise BadRulesError("file", [f"{path} cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

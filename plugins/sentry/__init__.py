@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Doubt, PluginContext
+from tornado_webrtc.hooks import PluginContext, at_key
 
-from .settings import SPECIFICATION, Finding, Settings
+from .settings import SPECIFICATION, Settings
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -50,19 +50,21 @@ class Plugin:
             raise PluginError(self._name, "; ".join(f"{key}: {text}" for key, text in faults))
         await asyncio.to_thread(_load_library)
         self._server_name = server.hub.node_id
-        self._begin(self._settings)
+        self._begin(self._made(self._settings), self._settings)
 
     @hookimpl
     async def stop(self) -> None:
         """Report what waits, for a few seconds at most."""
-        self._end()
+        if self._reporter is not None:
+            self._end(self._reporter)
+            self._reporter = None
         if self._closing:
             await asyncio.wait(self._closing)
 
     @hookimpl
     def check(self) -> list[str]:
         """Say what is wrong or doubtful with the DSN; nobody is called."""
-        return [_named(self._name, finding) for finding in self._settings.findings]
+        return [at_key(self._name, key, text) for key, text in self._settings.findings]
 
     @hookimpl
     def settings_changed(self, new: Config) -> None:
@@ -73,25 +75,25 @@ class Plugin:
         if settings.faults:  # a reload asks `check` before
             self._log.error("the new settings cannot be used; the ones before hold")
             return
-        self._end()
-        self._begin(settings)
+        reporter, old = self._made(settings), self._reporter  # what cannot be made ends nothing
+        self._end(old)
+        self._begin(reporter, settings)
 
     @hookimpl
     def counters(self) -> dict[str, int]:
         """What was handed to Sentry, was too much, was lost on the way."""
         return self._tally.counts()
 
-    def _begin(self, settings: Settings) -> None:
+    def _made(self, settings: Settings) -> Reporter:
         from .reporter import Reporter
 
-        reporter = Reporter(settings, self._server_name, self._tally)
+        return Reporter(settings, self._server_name, self._tally)
+
+    def _begin(self, reporter: Reporter, settings: Settings) -> None:
         reporter.open()
         self._settings, self._reporter = settings, reporter
 
-    def _end(self) -> None:
-        if self._reporter is None:
-            return
-        reporter, self._reporter = self._reporter, None
+    def _end(self, reporter: Reporter) -> None:
         reporter.detach()
         closing = asyncio.create_task(asyncio.to_thread(reporter.close), name="sentry: close")
         self._closing.add(closing)
@@ -100,9 +102,3 @@ class Plugin:
 
 def _load_library() -> None:
     from . import reporter  # noqa: F401 - it is imported, that is all
-
-
-def _named(plugin: str, finding: Finding) -> str:
-    key, text = finding
-    named = f"{plugin}.{key}: {text}"
-    return Doubt(named) if isinstance(text, Doubt) else named

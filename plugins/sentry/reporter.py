@@ -11,6 +11,7 @@ reporting an exception twice. The log is listened to by two handlers at its root
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-__all__ = ["BURST", "FLUSH_S", "MAX_WAITING", "TIMEOUT_S", "Gate", "Reporter"]
+__all__ = ["BURST", "FLUSH_S", "MAX_WAITING", "TIMEOUT_S", "Allowance", "Reporter"]
 
 FLUSH_S = 3.0
 """Seconds that events which wait have when the server stops, or the settings change."""
 
 TIMEOUT_S = 10
-"""Seconds that Sentry has to take an event; then it is lost."""
+"""Seconds that Sentry has to be connected, and to begin its answer; then an event is lost."""
 
 MAX_WAITING = 100
 """Events that wait for Sentry; what comes then is lost."""
@@ -53,8 +54,14 @@ _ACCESS_LOG = "tornado_webrtc.access"
 """Says that a request failed; that it did so, and why, somebody else has said before."""
 
 
-class Gate:
-    """Lets so many through in a minute, and `BURST` of them at once.
+_judged: contextvars.ContextVar[BaseException | None] = contextvars.ContextVar(
+    "sentry: judged", default=None
+)
+"""The exception that was reported last, or was too much; it may be logged and caught, too."""
+
+
+class Allowance:
+    """So many may be reported in a minute, and `BURST` of them at once.
 
     Args:
         per_minute: How many.
@@ -65,7 +72,7 @@ class Gate:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Whether one more may pass."""
+        """Whether one more may be."""
         with self._lock:
             return not self._bucket.take(time.monotonic())
 
@@ -81,16 +88,16 @@ class Reporter:
 
     def __init__(self, settings: Settings, server_name: str, tally: Tally) -> None:
         self._tally = tally
-        self._faults = Gate(settings.events_per_minute)
-        self._requests = Gate(settings.events_per_minute)
+        self._faults = Allowance(settings.events_per_minute)
+        self._requests = Allowance(settings.events_per_minute)
         self._scrubber = Scrubber(anonymous=settings.anonymous)
         self._traces_sample_rate = settings.traces_sample_rate
+        _silence_library()
         self._client = self._make_client(settings, server_name)
         self._handlers = list(self._make_handlers(settings))
 
     def open(self) -> None:
         """Report from now on."""
-        _silence_library()
         sentry_sdk.get_isolation_scope().clear_breadcrumbs()
         sentry_sdk.get_global_scope().set_client(self._client)
         for handler in self._handlers:
@@ -134,6 +141,7 @@ class Reporter:
             enable_backpressure_handling=False,
             send_client_reports=False,
             spotlight=False,
+            keep_alive=False,
             in_app_include=["tornado_webrtc"],
         )
 
@@ -145,7 +153,7 @@ class Reporter:
 
         def is_let_through(record: logging.LogRecord) -> bool:
             is_fault = is_listened_to(record) and record.name != _ACCESS_LOG
-            return is_fault and self._passes(self._faults, "faults")
+            return is_fault and self._admits(record.exc_info)
 
         events = EventHandler(level=settings.level)
         events.addFilter(is_let_through)
@@ -155,8 +163,17 @@ class Reporter:
         breadcrumbs.addFilter(is_listened_to)
         return [events, breadcrumbs]
 
-    def _passes(self, gate: Gate, what: str) -> bool:
-        if gate.take():
+    def _admits(self, exc_info: Any) -> bool:
+        """Whether a fault may be reported; another word on the same exception is none."""
+        error = exc_info[1] if isinstance(exc_info, tuple) else None
+        if error is not None:
+            if _judged.get() is error:
+                return False
+            _judged.set(error)
+        return self._passes(self._faults, "faults")
+
+    def _passes(self, allowance: Allowance, what: str) -> bool:
+        if allowance.take():
             return True
         self._tally.dropped(what)
         return False
@@ -169,7 +186,7 @@ class Reporter:
 
     def _before_send(self, event: Event, hint: Hint) -> Event | None:
         """The last look at a fault; one from the log was counted when it was logged."""
-        if "log_record" not in hint and not self._passes(self._faults, "faults"):
+        if "log_record" not in hint and not self._admits(hint.get("exc_info")):
             return None
         return cast("Event", self._scrubber.event(event))
 
@@ -225,12 +242,11 @@ def _words(reason: str) -> str:
 def _silence_library() -> None:
     """Have one line a minute say that Sentry is down, and nothing go past the log.
 
-    The library writes to standard error by itself, unredacted; what it says is in the log
-    anyway. Below it, urllib3 logs each attempt.
+    The library writes to standard error by itself, unredacted, as soon as it is imported;
+    what it says is in the log anyway. Below it, urllib3 logs each attempt.
     """
     library = logging.getLogger("sentry_sdk.errors")
-    for handler in library.handlers[:]:
-        library.removeHandler(handler)
+    library.handlers[:] = [logging.NullHandler()]  # with none, it would make itself one again
     logging.getLogger("urllib3.connectionpool").addFilter(_is_of_others)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from tornado_webrtc import __version__
 from tornado_webrtc.hooks import Doubt
-from tornado_webrtc.regularfile import read_regular_file
+from tornado_webrtc.machine import is_near
+from tornado_webrtc.regularfile import exposure, read_regular_file
 
 if TYPE_CHECKING:
     from tornado_webrtc.config import Config
@@ -52,7 +50,8 @@ breadcrumbs = integer(min=0, max=100, default=30)
 # How many faults are reported in a minute, at most, and as many requests. The rest is counted.
 # live
 events_per_minute = integer(min=1, max=6000, default=60)
-# Network addresses in every text are shortened: IPv4 to /24, IPv6 to /48.
+# Network addresses in every text are shortened: IPv4 to /24, IPv6 to /48. Loopback addresses
+# stay.
 # live
 anonymize_addresses = boolean(default=True)
 # Whether Sentry's library says in the log what it does.
@@ -65,7 +64,6 @@ Finding = tuple[str, str]
 
 MAX_DSN_BYTES = 4096
 
-_OTHER_USERS = 0o077
 _FORM = "allowed is https://KEY@HOST/PROJECT, as Sentry shows it under Client Keys (DSN)"
 
 
@@ -126,25 +124,17 @@ def _dsn(section: Mapping[str, Any], config: Config) -> tuple[str, list[Finding]
         return "", [("dsn", f"is empty: nothing would be reported; {_FORM}")]
     key, findings = "dsn", list[Finding]()
     if file:
-        key = "dsn_file"
+        key, path = "dsn_file", config.resolve(file)
         try:
-            written, findings = _content(config.resolve(file))
+            written = read_regular_file(path, MAX_DSN_BYTES).decode().strip()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            return "", [(key, f"{config.resolve(file)} cannot be read: {reason}")]
+            return "", [(key, f"{path} cannot be read: {reason}")]
+        if open_to := exposure(path):
+            findings.append((key, Doubt(open_to)))
     if fault := dsn_fault(written):
         return "", [*findings, (key, fault)]
     return written, [*findings, *((key, Doubt(each)) for each in _doubts(written))]
-
-
-def _content(path: Path) -> tuple[str, list[Finding]]:
-    findings: list[Finding] = []
-    mode = stat.S_IMODE(path.stat().st_mode)
-    text = read_regular_file(path, MAX_DSN_BYTES).decode().strip()
-    if mode & _OTHER_USERS:
-        words = f"other users of this machine can use {path} (mode {mode:04o}): chmod 600 {path}"
-        findings.append(("dsn_file", Doubt(words)))
-    return text, findings
 
 
 def dsn_fault(dsn: str) -> str:
@@ -175,14 +165,7 @@ def _project(parts: SplitResult) -> bool:
 
 def _doubts(dsn: str) -> Iterator[str]:
     parts = urlsplit(dsn)
-    if parts.scheme == "http" and not _is_near(parts.hostname or ""):
+    if parts.scheme == "http" and not is_near(parts.hostname or ""):
         yield "over http, whoever is on the way reads what is reported; use https"
     if parts.password:
         yield "it holds a secret key, which is not needed: https://KEY@HOST/PROJECT is enough"
-
-
-def _is_near(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or "." not in host

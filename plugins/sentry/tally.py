@@ -1,4 +1,7 @@
-"""Counts what became of what was to be reported, and logs losses once a minute."""
+"""Counts what became of what was to be reported, and logs losses once a minute.
+
+A line says that there are some, not how many: the first of a thousand is the one that is logged.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +35,23 @@ class Tally:
     def dropped(self, what: str) -> None:
         """Count what is not reported because there is too much of it."""
         self.add("dropped")
-        if count := self._repeated("dropped"):
-            self.log.warning("too much to report: %s, %d in all since the last minute", what, count)
+        if self._is_news("dropped"):
+            text = "too much to report; tornado-webrtc status counts the %s that are dropped"
+            self.log.warning(text, what)
 
     def lost(self, reason: str, *, quiet: bool = False) -> None:
         """Count what did not reach Sentry; without a line in the log if it is quiet."""
         self.add("sent", -1)
         self.add("lost")
-        if not quiet and (count := self._repeated("lost")):
-            self.log.warning("Sentry did not take %d events: %s", count, reason)
+        if not quiet and self._is_news("lost"):
+            text = "Sentry did not take an event: %s; tornado-webrtc status counts what is lost"
+            self.log.warning(text, reason)
 
     def counts(self) -> dict[str, int]:
         """How often what happened."""
         with self._lock:
             return dict(self._counts)
 
-    def _repeated(self, key: str) -> int:
+    def _is_news(self, key: str) -> bool:
         with self._lock:
-            return self._repeats.add(key)
+            return self._repeats.add(key) > 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tornado_webrtc.hooks import Collection
 from tornado_webrtc.turn.allocation import Allocation
 
+from .credential import peer_id_of
+
 if TYPE_CHECKING:
     from .driver import Driver
 
@@ -61,6 +63,7 @@ def _shown(driver: Driver, allocation: Allocation, now: float) -> dict[str, obje
         "id": str(allocation.id),
         "user": allocation.user,
         "username": allocation.username,
+        "peer_id": peer_id_of(allocation.username),
         "client": str(five_tuple.client),
         "remote_ip": five_tuple.client.host,
         "transport": five_tuple.transport,

@@ -10,7 +10,16 @@ from tornado_webrtc.credential import expiry_of, password_for
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import TurnCredential
 
-__all__ = ["CredentialSource", "read_users"]
+__all__ = ["CredentialSource", "peer_id_of", "read_users"]
+
+
+def peer_id_of(username: str) -> str | None:
+    """The id of the peer that a time-limited name is for; None if it is a name of another kind.
+
+    Clients ask `/api/turn` for a credential under the id that they sign in with.
+    """
+    name = username.partition(":")[2]
+    return None if expiry_of(username) is None else name
 
 
 def read_users(path: Path) -> dict[str, str]:

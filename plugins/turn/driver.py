@@ -29,7 +29,7 @@ from tornado_webrtc.turn import action as do
 from tornado_webrtc.turn.allocation import Allocation
 from tornado_webrtc.turn.server import TurnServer
 
-from .credential import CredentialSource
+from .credential import CredentialSource, peer_id_of
 from .port import RelayPorts
 from .public_address import Choice
 from .refusal import RefusalLog
@@ -357,8 +357,8 @@ class Driver:
                 )
 
     def _is_banned(self, question: do.MayAllocate) -> bool:
-        client = question.five_tuple.client
-        banned = self._bans.find(ip=client.host, user=question.user) is not None
+        client, peer_id = question.five_tuple.client, peer_id_of(question.username)
+        banned = self._bans.find(ip=client.host, peer=peer_id, user=question.user) is not None
         if banned:
             self._refusals.tell("it is banned (403)", str(client), question.username)
         return banned

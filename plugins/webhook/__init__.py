@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from tornado_webrtc import __version__, hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Doubt, PluginContext
+from tornado_webrtc.hooks import PluginContext, at_key
 from tornado_webrtc.redaction import anonymize
 
 from .delivery import Delivery
 from .event import Data, Event, of_allocation, of_peer, of_session, of_traffic
-from .settings import SPECIFICATION, Finding, Settings
+from .settings import SPECIFICATION, Settings
 
 if TYPE_CHECKING:
     from tornado_webrtc.clock import Clock
@@ -68,7 +68,7 @@ class Plugin:
     @hookimpl
     def check(self) -> list[str]:
         """Say what is wrong or doubtful with URL, secrets and files; nobody is called."""
-        return [_named(self._name, finding) for finding in self._settings.findings]
+        return [at_key(self._name, key, text) for key, text in self._settings.findings]
 
     @hookimpl
     def settings_changed(self, new: Config) -> None:
@@ -89,7 +89,7 @@ class Plugin:
 
     @hookimpl
     def gauges(self) -> dict[str, int]:
-        """Events that wait."""
+        """Events that are not delivered yet, those that are being sent among them."""
         return {"waiting": self._delivery.waiting} if self._delivery else {}
 
     # --- signaling --------------------------------------------------------------------
@@ -187,9 +187,3 @@ class Plugin:
 def _duration(begin: float | None, end: float | None) -> float | None:
     """Seconds between two moments; None if one of them never came."""
     return None if begin is None or end is None else round(end - begin, 3)
-
-
-def _named(plugin: str, finding: Finding) -> str:
-    key, text = finding
-    named = f"{plugin}.{key}: {text}"
-    return Doubt(named) if isinstance(text, Doubt) else named

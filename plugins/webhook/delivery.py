@@ -63,6 +63,7 @@ class Delivery:
         self._endpoint = _endpoint(settings)
         self._missed = 0
         self._gone = False
+        self._complained = False
         self._workers: list[asyncio.Task[None]] = []
         self._arrived = asyncio.Event()
         self._nudge = asyncio.Event()
@@ -72,7 +73,7 @@ class Delivery:
 
     @property
     def waiting(self) -> int:
-        """How many events are not delivered yet."""
+        """How many events are not delivered yet, those that are being sent among them."""
         return len(self._backlog) + self._backlog.busy
 
     # --- life -------------------------------------------------------------------------
@@ -93,8 +94,12 @@ class Delivery:
         self._arrived.set()
 
     def change(self, settings: Settings) -> None:
-        """Go by other settings, and begin anew: at once, and even if the receiver was gone."""
+        """Go by other settings, and begin anew: at once, and even if the receiver was gone.
+
+        What goes wrong from now on is logged, however lately something was.
+        """
         self._settings = settings
+        self._repeats = Repeats(self._clock.now)
         old, self._endpoint = self._endpoint, _endpoint(settings)
         old.close()
         self._gone = False
@@ -170,22 +175,25 @@ class Delivery:
             answer = await endpoint.post(event.id, int(self._clock.wall()), body)
             attempts += 1
             if answer.verdict is Verdict.DELIVERED:
-                self._delivered()
+                self._delivered(endpoint, began_at)
                 return
             if endpoint is not self._endpoint:
                 continue  # a reload has named another receiver, of which this says nothing
             if why := self._over(event, answer, began_at):
                 self._missed += missed
-                self._drop(1, why)
+                self._complained |= self._drop(1, why)
                 return
             await self._pause()
         self._missed += missed
         self._drop(1, "the receiver wants no events any more")
 
-    def _delivered(self) -> None:
+    def _delivered(self, endpoint: Endpoint, began_at: float) -> None:
+        """Note that an event arrived; the first one after a complaint is worth a line."""
         self.counters["sent"] += 1
-        if self._backoff.succeeded():
-            self._log.info("events are delivered to %s again", self._endpoint.origin)
+        is_news = endpoint is self._endpoint and self._backoff.succeeded(began_at)
+        if is_news and self._complained:
+            self._complained = False
+            self._log.info("events are delivered to %s again", endpoint.origin)
 
     def _over(self, event: Event, answer: Answer, began_at: float) -> str:
         """Note that an attempt failed; says why there will be no other, or nothing."""
@@ -196,21 +204,22 @@ class Delivery:
             return "the receiver wants no events any more"
         if answer.verdict is Verdict.REFUSED:
             self.counters["refused"] += 1
-            self._backoff.reset()
+            self._backoff.succeeded(began_at)
             return f"{self._endpoint.origin} refuses them: {answer.reason}"
         asked_s = retry_after(answer.retry_after, self._clock.wall())
         self._backoff.failed(began_at, now, asked_s)
-        if self._repeats.add("failed"):
+        if self._repeats.add(f"failed: {answer.reason}"):
             text = "%s takes no events: %s; %d wait, the next attempt is in %.0f s"
             pause_s = self._backoff.until - now
             self._log.warning(text, self._endpoint.origin, answer.reason, self.waiting, pause_s)
+            self._complained = True
         if now - event.at > self._settings.give_up_after_s:
             return f"they are older than {self._settings.give_up_after_s:g} s"
         return ""
 
     def _stop_sending(self, answer: Answer) -> None:
         """HTTP 410: nothing more is sent until somebody has looked at the settings."""
-        self._gone = True
+        self._gone = self._complained = True
         text = "%s wants no events any more (%s); nothing is sent until a reload"
         self._log.error(text, self._endpoint.origin, answer.reason)
         if dropped := self._backlog.clear():
@@ -224,14 +233,19 @@ class Delivery:
             except TimeoutError:
                 continue
 
-    def _drop(self, count: int, why: str) -> None:
-        """Count events that nobody will get; logged once a minute for each reason."""
+    def _drop(self, count: int, why: str) -> bool:
+        """Count events that nobody will get; logged once a minute for each reason.
+
+        Returns:
+            Whether it was logged.
+        """
         self.counters["dropped"] += count
         self._missed += count
-        times = self._repeats.add(why)
-        if times:
+        is_news = self._repeats.add(why) > 0
+        if is_news:
             total = self.counters["dropped"]
             self._log.warning("events are dropped: %s; %d since the start", why, total)
+        return is_news
 
 
 def _endpoint(settings: Settings) -> Endpoint:

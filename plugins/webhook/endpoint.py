@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import enum
+import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
-from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.simple_httpclient import (
+    HTTPStreamClosedError,
+    HTTPTimeoutError,
+    SimpleAsyncHTTPClient,
+)
 
 from tornado_webrtc import __version__
 
@@ -21,6 +27,10 @@ __all__ = ["MAX_ANSWER_BYTES", "Answer", "Endpoint", "Verdict", "origin_of", "ve
 
 MAX_ANSWER_BYTES = 65536
 """What a receiver answers is not read; one that answers more is cut off."""
+
+
+_sending = contextvars.ContextVar("webhook: sending", default=False)
+"""Whether this is part of a request of ours."""
 
 
 class Verdict(enum.Enum):
@@ -91,10 +101,12 @@ class Endpoint:
         self._timeout_s = timeout_s
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
-        self._client = AsyncHTTPClient(
+        # Named by its class: `AsyncHTTPClient` is whatever another plugin has configured.
+        self._client = SimpleAsyncHTTPClient(
             force_instance=True, max_clients=connections, max_body_size=MAX_ANSWER_BYTES
         )
         self.origin = origin_of(url)
+        logging.getLogger("tornado.general").addFilter(_is_of_others)
 
     async def post(self, message_id: str, timestamp: int, body: bytes) -> Answer:
         """Send an event once; whatever goes wrong is in the answer.
@@ -108,7 +120,7 @@ class Endpoint:
         try:
             request = await self._request(message_id, timestamp, body, head)
             # Tornado complains of a future that was cancelled: who gives up leaves it alone.
-            under_way = asyncio.ensure_future(self._client.fetch(request, raise_error=False))
+            under_way = asyncio.ensure_future(self._fetch(request))
             under_way.add_done_callback(_look_at)
             await asyncio.wait({under_way})
             under_way.result()
@@ -122,6 +134,12 @@ class Endpoint:
     def close(self) -> None:
         """Send nothing more."""
         self._client.close()
+
+    def _fetch(self, request: HTTPRequest) -> Awaitable[HTTPResponse]:
+        """Begin a request, whose callbacks know that it is one of ours."""
+        context = contextvars.copy_context()
+        context.run(_sending.set, True)
+        return context.run(self._client.fetch, request, raise_error=False)
 
     async def _request(
         self, message_id: str, timestamp: int, body: bytes, head: _Head
@@ -165,6 +183,11 @@ class _Head:
             self.code = int(code) if not code.startswith("1") else 0
         elif name.lower() == "retry-after":
             self.retry_after = value.strip()
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    """Leave out what Tornado says of our connections: the `Answer` has it, in our words."""
+    return record.levelno >= logging.ERROR or not _sending.get()
 
 
 def _look_at(done: asyncio.Future[HTTPResponse]) -> None:

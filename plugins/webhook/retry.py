@@ -37,6 +37,7 @@ class Backoff:
         self._first_s = first_s
         self._longest_s = longest_s
         self._chance = chance
+        self._failed_at = 0.0
         self.failures = 0
         self.until = 0.0
 
@@ -53,12 +54,21 @@ class Backoff:
         longest = min(self._longest_s, self._first_s * 2 ** min(self.failures - 1, 16))
         pause = longest * (0.5 + 0.5 * self._chance())
         self.until = max(self.until, now + max(pause, asked_s))
+        self._failed_at = now
 
-    def succeeded(self) -> bool:
-        """An attempt went well; returns whether some had failed before."""
-        had_failed = self.failures > 0
+    def succeeded(self, began_at: float) -> bool:
+        """An attempt went well.
+
+        Args:
+            began_at: When it began; if another one failed since, that is the news.
+
+        Returns:
+            Whether it is the news.
+        """
+        if began_at < self._failed_at:
+            return False
         self.reset()
-        return had_failed
+        return True
 
     def reset(self) -> None:
         """Begin anew, without a pause."""

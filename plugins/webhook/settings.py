@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import ssl
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tornado_webrtc.hooks import Doubt
-from tornado_webrtc.regularfile import read_regular_file
+from tornado_webrtc.machine import is_near
+from tornado_webrtc.regularfile import exposure, read_regular_file
 
 from .event import TYPES
 from .signature import parse_secret
@@ -42,7 +41,8 @@ events = force_list(min=1, default=list("*"))
 # How long a receiver may take to answer.
 # live
 timeout_s = seconds(min=0.1, max=60, default=10)
-# How many events may wait. Beyond that the oldest are dropped, and counted.
+# How many events may wait, beside those that are being sent. Beyond that the oldest are
+# dropped, and counted.
 # live
 max_queue = integer(min=1, max=100000, default=10000)
 # How old an event may be when it is tried again. An older one is dropped, and counted.
@@ -57,7 +57,7 @@ flush_s = seconds(max=8, default=5)
 # Certificates of the authorities that vouch for the receiver; empty is the system's.
 # live
 ca_file = string(default="")
-# Addresses of clients are shortened: IPv4 to /24, IPv6 to /48.
+# Addresses of clients are shortened: IPv4 to /24, IPv6 to /48. Loopback addresses stay.
 # live
 anonymize_addresses = boolean(default=False)
 """
@@ -67,7 +67,8 @@ Finding = tuple[str, str]
 
 MAX_SECRET_BYTES = 65536
 
-_OTHER_USERS = 0o077
+_GROUPS = tuple(dict.fromkeys(f"{name.partition('.')[0]}.*" for name in TYPES))
+"""The patterns that people write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,24 +143,21 @@ def _keys(section: Mapping[str, Any], config: Config) -> tuple[tuple[bytes, ...]
 
 def _lines(path: Path) -> tuple[list[str], list[Finding]]:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
         text = read_regular_file(path, MAX_SECRET_BYTES).decode()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         return [], [("secret_file", f"{path} cannot be read: {reason}")]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        return [], [("secret_file", f"{path} is empty; a line is a secret: whsec_ and Base64")]
-    if mode & _OTHER_USERS:
-        words = f"other users of this machine can use {path} (mode {mode:04o}): chmod 600 {path}"
-        return lines, [("secret_file", Doubt(words))]
-    return lines, []
+        return [], [("secret_file", f"{path} is empty; a line is whsec_ with Base64 behind it")]
+    open_to = exposure(path)
+    return lines, [("secret_file", Doubt(open_to))] if open_to else []
 
 
 def _of_url(url: str) -> Iterator[Finding]:
     if fault := url_fault(url):
         yield "url", fault
-    elif urlsplit(url).scheme == "http" and not _is_near(urlsplit(url).hostname or ""):
+    elif urlsplit(url).scheme == "http" and not is_near(urlsplit(url).hostname or ""):
         words = "over http, whoever is on the way reads who calls whom, and can hold events back"
         yield "url", Doubt(f"{words}; use https")
 
@@ -181,18 +179,10 @@ def url_fault(url: str) -> str:
     return ""
 
 
-def _is_near(host: str) -> bool:
-    """Whether a host is on this machine or in its network, for all one can see."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or "." not in host
-
-
 def _of_events(patterns: tuple[str, ...]) -> Iterator[Finding]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in TYPES):
-            close = difflib.get_close_matches(pattern, TYPES, n=1)
+            close = difflib.get_close_matches(pattern, (*TYPES, *_GROUPS), n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(TYPES)}"
             yield "events", f"{pattern!r} is no event; {hint}"
 

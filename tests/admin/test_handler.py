@@ -86,9 +86,10 @@ async def test_a_call_is_ended(operate: Operate) -> None:
         await ann.register("1")
         await ben.register("2")
         await call(ann, ben)
-        assert (await operated.ask("DELETE", "/sessions/1-2"))[0] == 200
-        assert (await ann.read_type("bye"))["session_id"] == "1-2"
-        assert (await ben.read_type("bye"))["session_id"] == "1-2"
+        assert (await operated.ask("DELETE", "/sessions/1-2?reason=too%20loud"))[0] == 200
+        for each in (ann, ben):
+            bye = {"code": "call-ended", "reason": "too loud"}
+            assert await each.read_type("bye") == {"session_id": "1-2", "to": each.id, **bye}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,18 @@ async def test_a_banned_user_gets_no_credential(operate: Operate) -> None:
     for user, status in (("ann@example.org", 403), ("ben@example.org", 200)):
         headers = {"Authorization": f"Bearer {user}"}
         assert (await client.fetch(url, headers=headers, raise_error=False)).code == status
+
+
+async def test_the_call_of_a_banned_peer_has_to_end(operate: Operate) -> None:
+    operated = await operate()
+    async with await knock(operated.server) as ann, await knock(operated.server) as ben:
+        await ann.register("1")
+        await ben.register("2")
+        session_id = await call(ann, ben)
+        await operated.ask("POST", "/bans", {"peer": "1", "reason": "spam"})
+        bye = {"session_id": session_id, "to": "2", "code": "peer-removed", "reason": ""}
+        assert await ben.read_type("bye") == bye
+        assert await closed_with(ann) == (4403, "banned: spam")
 
 
 async def test_a_banned_peer_may_not_sign_in(operate: Operate) -> None:

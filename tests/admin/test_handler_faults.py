@@ -1,4 +1,4 @@
-"""What operators are told when a plugin or the disk fails."""
+"""What operators are told when a plugin or the disk fails, or when there is nothing to do."""
 
 from tests.admin.conftest import Operate
 from tests.conftest import ExpectLog
@@ -39,3 +39,23 @@ async def test_an_unban_says_whether_it_is_stored(operate: Operate, expect_log: 
     answer = (await operated.ask("DELETE", "/bans/peer:ben"))[1]
     assert answer == {"ended": "peer:ben", "stored": False}
     kept.rmdir()
+
+
+class Rooms:
+    """A plugin whose one room is there although nobody is in it."""
+
+    @hookimpl
+    def collections(self) -> dict[str, Collection]:
+        found: dict[str, dict[str, object]] = {"standup": {"id": "standup"}}
+        rooms = Collection(
+            count=lambda: 0, entries=list, get=found.get, end=lambda _id, _reason: False
+        )
+        return {"rooms": rooms}
+
+
+async def test_what_is_there_and_cannot_be_ended(operate: Operate) -> None:
+    operated = await operate(plugins=[Rooms()])
+    for entry_id, code in (("standup", "nothing-to-end"), ("retro", "not-found")):
+        status, answer = await operated.ask("DELETE", f"/rooms/{entry_id}")
+        assert (status, answer["error"]["code"]) == (404, code)
+        assert answer["error"]["reason"].startswith("There is ")

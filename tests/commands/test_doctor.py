@@ -15,9 +15,9 @@ from tornado_webrtc.scaffold import make_folder
 HOST = "127.0.0.1"
 
 
-def doctor(*arguments: object, conf: object = None) -> Result:
+def doctor(*arguments: object, conf: object = None, text: str = "") -> Result:
     env = {"TORNADO_WEBRTC_CONF": str(conf) if conf else None}
-    result = CliRunner().invoke(main, ["doctor", *map(str, arguments)], env=env)
+    result = CliRunner().invoke(main, ["doctor", *map(str, arguments)], env=env, input=text)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -106,6 +106,63 @@ def test_turn_that_is_kept_from_the_examination(tmp_path: Path, conf: Path) -> N
     assert (elsewhere.exit_code, here.exit_code) == (1, 0)
     assert "problem credentials    /api/turn refuses: " in elsewhere.stdout
     assert "made one with the configured secret" in " ".join(here.stdout.split())
+
+
+ROOMS = "[rooms]\nfile = rooms\nlobby = no\n"
+
+
+def test_server_that_wants_a_room(
+    tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf.write_text(f"{conf.read_text()}\n{ROOMS}")
+    for name, text in (("rooms", "standup\nvault password=sesame\n"), ("word", "sesame\nmore\n")):
+        (conf.parent / name).write_text(text)
+        (conf.parent / name).chmod(0o600)
+    vault = ["--conf", conf, "--room", "vault"]
+    word = ["--room-password-file", conf.parent / "word"]
+    with Served(tmp_path, ["--conf", conf]) as served:
+        assert served.heard() == "READY=1"
+        lobby = doctor("--conf", conf)
+        standup = doctor("--conf", conf, "--room", "standup")
+        locked = doctor(*vault)
+        from_file = doctor(*vault, *word)
+        from_stdin = doctor(*vault, "--room-password-file", "-", text="sesame\n")
+        wrong = doctor(*vault, "--room-password-file", "-", text="other\n")
+        monkeypatch.setenv("TORNADO_WEBRTC_ROOM_PASSWORD", "sesame")
+        from_environment = doctor(*vault)
+        not_for_the_lobby = doctor("--conf", conf)
+    for result in (standup, from_file, from_stdin, from_environment):
+        assert result.exit_code == 0, result.output
+        assert "ok      signaling" in result.stdout
+    for result in (lobby, locked, not_for_the_lobby):
+        assert result.exit_code == 0, result.output
+        assert "warning signaling" in result.stdout
+    assert "(room-needed)" in lobby.stdout
+    assert wrong.exit_code == 1
+    assert "problem signaling" in wrong.stdout
+    assert "ok      password       sent: the certificate is the configured one" in wrong.stdout
+    assert "password       " not in not_for_the_lobby.stdout
+    assert "sesame" not in "".join(each.output for each in (from_file, from_stdin, wrong))
+    assert "sesame" not in served.log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "why"),
+    [
+        (["--room-password-file", "-"], "x\n", "name it with --room"),
+        (["--room", "a", "--room-password-file", "-"], "\n", "the first line is empty"),
+        (["--room", "a", "--room-password-file", "nowhere"], "", "cannot be read: No such file"),
+        (["--room", "a", "--room-password-file", "bytes"], "", "cannot be read: it is not UTF-8"),
+    ],
+)
+def test_password_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], text: str, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bytes").write_bytes(b"\xff\n")
+    result = doctor("turn:h", *arguments, text=text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert why in result.stderr
 
 
 def test_wrong_configuration(tmp_path: Path) -> None:

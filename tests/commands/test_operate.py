@@ -189,6 +189,7 @@ async def test_kick_does_not_ban_a_proxy_by_accident(operate: Operate) -> None:
         ({"id": "1", "remote_ip": "::1", "subject": "ann"}, None, ("user", "ann")),
         ({"id": "1", "remote_ip": "::1"}, "ip", ("ip", "::/64")),
         ({"id": "lobby/1", "remote_ip": "203.0.113.7"}, "peer", ("peer", "1")),
+        ({"id": "7", "peer_id": "a/b", "user": "a/b"}, "peer", ("peer", "a/b")),
     ],
 )
 def test_whom_to_ban(entry: dict[str, str], by: str | None, expected: tuple[str, str]) -> None:
@@ -198,6 +199,8 @@ def test_whom_to_ban(entry: dict[str, str], by: str | None, expected: tuple[str,
 def test_what_cannot_be_banned() -> None:
     with pytest.raises(AdminError, match="it has no address of its own"):
         module._whom_to_ban({"id": "1-2", "caller": "1", "callee": "2"}, None)
+    with pytest.raises(AdminError, match="it belongs to no peer; say --by ip or --by user"):
+        module._whom_to_ban({"id": "7", "peer_id": None, "user": "gateway"}, "peer")
 
 
 # --- bans --------------------------------------------------------------------------

@@ -7,11 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from tornado_webrtc.commands.option import (
+    conf_among,
     conf_option,
     conf_path,
     given_conf,
     json_option,
     reports_errors,
+    with_conf,
 )
 from tornado_webrtc.errors import CertificateError, ConfigError, Problem
 
@@ -75,3 +77,39 @@ def test_errors(
         fail()
     assert caught.value.code == status
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ([], None),
+        (["a", "b"], None),
+        (["--conf", "a"], "a"),
+        (["x", "--conf=a", "y"], "a"),
+        (["--conf", "a", "--conf=b=c"], "b=c"),
+        (["--conf=b", "--conf", "a"], "a"),
+        (["--conf"], None),
+        (["--conf="], None),
+        (["--conf", "a", "--", "--conf", "b"], "a"),
+        (["--", "--conf", "b"], None),
+        (["--config", "b", "-conf", "c"], None),
+    ],
+)
+def test_conf_among_arguments(arguments: list[str], found: str | None) -> None:
+    assert conf_among(arguments) == (Path(found) if found else None)
+
+
+def test_conf_is_added_once_on_every_level() -> None:
+    @click.group()
+    def outer() -> None: ...
+
+    @outer.command()
+    def bare() -> None:
+        click.echo("done")
+
+    for _ in range(2):
+        assert with_conf(outer) is outer
+    result = CliRunner().invoke(outer, ["--conf", "a", "bare", "--conf", "b"])
+    assert (result.exit_code, result.output) == (0, "done\n")
+    for arguments in (["--help"], ["bare", "--help"]):
+        assert CliRunner().invoke(outer, arguments).output.count("--conf FILE") == 1

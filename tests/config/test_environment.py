@@ -36,6 +36,7 @@ def test_one_underscore_is_not_enough(load_config: LoadConfig) -> None:
         "Tornado_webrtc_turn_port": "1",
         "TORNADO_WEBRTC_CONF": "x",
         "TORNADO_WEBRTC_SOCKET": "x",
+        "TORNADO_WEBRTC_ROOM_PASSWORD": "x",
         "TORNADO_WEBRTC_TOKEN": "x",
         "TORNADO_WEBRTC__TURN__PORT": "2",
         "TORNADO": "x",

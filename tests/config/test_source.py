@@ -65,7 +65,7 @@ def test_empty_file(path: Path) -> None:
         (
             b"#" * 1048577,
             (
-                "server.ini: is larger than 1048576 bytes\n"
+                "server.ini: cannot be read: it has more than 1048576 bytes\n"
                 "    Check the name and the rights of the file."
             ),
         ),

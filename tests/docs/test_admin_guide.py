@@ -96,7 +96,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def relay(site: TurnSite) -> None:
     """Let an allocation relay something in both directions."""
-    client = await site.udp(credential=site.credential("alice", site.server.secrets[0]))
+    client = await site.udp(credential=site.credential("bob", site.server.secrets[0]))
     peer = site.peer()
     relayed = await client.allocate()
     assert await client.bind(peer.address) == 0

@@ -7,21 +7,24 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
 from tests.plugins.auth_jwt.issuer import Publisher, jwk, public_pem
-from tests.plugins.auth_jwt.site import by_header, credential, token
+from tests.plugins.auth_jwt.site import BY_SECRET, by_header, credential, refused, token
 from tests.reloading import ReloadSite, site
 from tests.service import ini
+from tests.wallclock import WallClock
 from tests.wire import WireClient
 from tornado_webrtc.plugins.auth_jwt.claim import MAX_PEER_IDS
 from tornado_webrtc.plugins.auth_jwt.jwks import MAX_KEYS
 from tornado_webrtc.plugins.auth_jwt.key import MAX_RSA_BITS, MIN_RSA_BITS
 from tornado_webrtc.plugins.auth_jwt.refusal import Cause
 from tornado_webrtc.plugins.auth_jwt.remote_keys import MAX_SET_BYTES, REFETCH_S
+from tornado_webrtc.web.connection import MAX_EXPIRY_WAIT_S
 
 __all__ = ["site"]
 
@@ -164,6 +167,42 @@ def test_numbers() -> None:
         f"tried again, after {REFETCH_S:g} s",
     ):
         assert sentence in FLAT, sentence
+
+
+async def test_beside_auth_token(site: ReloadSite) -> None:
+    """It is asked first, and refuses what it does not know."""
+    fixed = "b1946ac92492d2347c6235b4d2611184"
+    (site.folder / "tokens").write_text(f"kiosk {fixed}\n")
+    (site.folder / "tokens").chmod(0o600)
+    server = await site.start(BY_SECRET | {"auth_token.file": "tokens"})
+    assert [each for each in server.plugins.names if each.startswith("auth_")] == [
+        *("auth_jwt", "auth_token")
+    ]
+    assert (await refused(server.port, by_header(fixed))).reason == "The token is malformed."
+    async with await WireClient.connect(server.port, headers=by_header(token())) as client:
+        await client.register("ann")
+    assert "the fixed tokens let nobody in. Nothing warns of that." in FLAT
+
+
+async def test_token_ends_what_it_allowed(site: ReloadSite) -> None:
+    make_secret(site.folder)
+    (block,) = (each for each in blocks("ini") if "close_at_expiry" in each)
+    watch = WallClock(time.time())
+    server = await site.start(settings(block), clock=watch.clock)
+    secret = (site.folder / "jwt-secret").read_text().strip()
+    times = {
+        "iat": watch.wall,
+        "exp": watch.wall + 1 - server.config.plugin_settings["auth_jwt"]["leeway_s"],
+    }
+    shown = token("ann", secret=secret, iss="https://app.example.org", **times)
+    async with await WireClient.connect(server.port, headers=by_header(shown)) as client:
+        await client.register("ann")
+        watch.run()
+        assert (await client.read())["data"]["code"] == "identity-expired"
+        assert (await client.read_until_closed()).code == 4401
+    assert "`identity-expired`, then close code 4401" in FLAT
+    assert MAX_EXPIRY_WAIT_S == 60
+    assert "When the clock of this machine is set, the new time counts, within a minute." in FLAT
 
 
 def test_extra_is_the_one_that_is_there() -> None:

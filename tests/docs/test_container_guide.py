@@ -45,6 +45,15 @@ def test_variables_are_a_configuration() -> None:
     }
 
 
+def test_folder_with_certificates_has_no_links_of_certbot() -> None:
+    """`live/` holds links out of itself, which lead nowhere in a container."""
+    mounted = re.findall(r"--volume (\S+?):", "\n".join(commands()))
+    assert "/srv/certs" in mounted
+    assert not [path for path in mounted if "letsencrypt" in path]
+    made = re.findall(r"^install .* (/srv/certs\S*)$", "\n".join(commands()), re.MULTILINE)
+    assert made == ["/srv/certs", "/srv/certs/fullchain.pem", "/srv/certs/privkey.pem"]
+
+
 def test_commands_in_the_container_exist() -> None:
     text = "\n".join(commands())
     inside = re.findall(r"(?:exec server tornado-webrtc|tornado-webrtc tornado-webrtc) (\w+)", text)

@@ -17,6 +17,7 @@ from tornado_webrtc.plugins.logging_json import SETTINGS
 from tornado_webrtc.plugins.logging_json.line import MAX_LINE_BYTES
 from tornado_webrtc.redaction import redact
 from tornado_webrtc.web.application import MAX_LOGGED_METHOD, MAX_LOGGED_PATH
+from tornado_webrtc.web.refusal import BURST, INTERVAL_S
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "logging.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (?:`(.*)`)? *\| (live|restart) \| .+ \|$", re.MULTILINE)
@@ -44,6 +45,8 @@ def test_numbers() -> None:
         assert sentence in GUIDE, sentence
     assert "waits no longer than four seconds" in GUIDE
     assert 2 * CLOSE_S == 4, "the console is flushed, then closed"
+    assert "the first ten are logged, then ten a minute at most" in GUIDE
+    assert (BURST, 60 / INTERVAL_S) == (10, 10)
     assert "then at most once a minute" in GUIDE
     assert REPORT_S == 60
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tests.plugins.metrics.site import OPENMETRICS, TEXT, Scraped, get, parsed, port_of, scrape
+from tests.plugins.webhook.receiver import SECRET
 from tests.reloading import ReloadSite, site
 from tornado_webrtc.certificate import write_certificate
 from tornado_webrtc.plugins.metrics import SETTINGS
@@ -76,6 +77,9 @@ async def everything(site: ReloadSite) -> Scraped:
             "general.cert": str(cert),
             "general.key": str(key),
             "plugins.path": str(site.folder / "mine"),
+            "webhook.url": "http://127.0.0.1:9/",
+            "webhook.secret": SECRET,
+            "webhook.events": "peer.joined",
         }
     )
     client = await site.turn.udp()

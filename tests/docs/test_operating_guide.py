@@ -72,7 +72,8 @@ def inline(program: str) -> list[str]:
 # --- the shell blocks ---------------------------------------------------------------------
 
 RUNUSER = """#!/bin/sh
-# Runs what comes after `--`, as whoever runs the test.
+# Runs what comes after `--`, as whoever runs the test. The real user makes no folder in /var/lib.
+test -d "$MACHINE/var/lib/tornado-webrtc" || exit 1
 while [ "$1" != -- ]; do shift; done
 shift
 exec "$@"
@@ -171,16 +172,13 @@ class Machine:
         lines = ["set -eu"]
         for language, text in BLOCK.findall(PAGE):
             if language == "sh":
-                lines += [self.here(line) for line in text.splitlines() if self._can_run(line)]
+                lines += [self.here(line) for line in text.splitlines()]
             elif language == "console":
                 lines += [self.here(line.removeprefix("# ")) for line in text.splitlines()]
             elif language == "ini" and not text.startswith("[Unit]"):
                 conf = self.path / "etc" / "tornado-webrtc" / "server.ini"
                 lines.append(f"cat > {conf} <<'END'\n{self.here(text)}END")
         return "\n".join(lines)
-
-    def _can_run(self, line: str) -> bool:
-        return "| jq " not in line or shutil.which("jq") is not None
 
     def run(self) -> "subprocess.CompletedProcess[str]":
         """Run all of them in one shell."""
@@ -471,7 +469,7 @@ def test_keys_exist() -> None:
     mentioned = set(re.findall(r"`((?:general|signaling|turn|plugins|admin)\.[a-z_]+)`", text))
     assert mentioned - names == {"admin.sock"}
     plain = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text))
-    others = {"auth_token", "plugins_left_out", "bans_stored", "stop_grace_period"}
+    others = {"auth_jwt", "auth_token", "plugins_left_out", "bans_stored", "stop_grace_period"}
     assert plain - names - others == set()
 
 
@@ -481,7 +479,6 @@ def test_numbers() -> None:
     assert f"`drain_s` is {config.general.drain_s:g}" in PAGE
     ping_s = config.signaling.ping_s
     assert f"gone after {ping_s:g} to {2 * ping_s:g} s" in PAGE
-    assert "took 13 to 15 kB" in PAGE
 
 
 async def test_state_dir_holds_what_the_table_says(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ def test_error_codes() -> None:
     assert named(first_cells(table)) == made | {Denied("no").code}
 
 
+def test_codes_of_bye() -> None:
+    table = chapter(SIGNALING, "When a peer goes").partition("| `code` |")[2]
+    assert named(first_cells(table)) == codes_of("Decision") == {"peer-removed", "call-ended"}
+
+
 def test_close_codes() -> None:
     documented = [int(code) for code in first_cells(chapter(SIGNALING, "When the server closes"))]
     codes = {value for name, value in vars(CloseCode).items() if name.isupper()}

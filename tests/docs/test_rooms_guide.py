@@ -100,7 +100,7 @@ async def test_commands_of_the_operator(site: PluginSite) -> None:
     await site.start(FIRST, socket="admin.sock")
     alice = await site.join("alice", "standup")
     other = await site.join("alice", "retro")
-    status, one, kick = lines()[3:]
+    status, one, kick = lines()[3:6]
     shown = await asyncio.to_thread(run, status, site.folder)
     assert "standup" in shown
     assert "retro" in shown
@@ -117,8 +117,18 @@ async def test_commands_of_the_operator(site: PluginSite) -> None:
     assert "retro/alice" in shown
 
 
+async def test_doctor_signs_in_to_a_room(site: PluginSite) -> None:
+    server = await site.start(LISTED, rooms=FILE)
+    doctor = lines()[6].replace("--conf server.ini", f"http://127.0.0.1:{server.port}/")
+    shown = await asyncio.to_thread(run, doctor, site.folder)
+    assert "ok      signaling      WebSocket opened" in shown
+    shown = await asyncio.to_thread(run, doctor.replace("--room standup", ""), site.folder)
+    assert "warning signaling      refused: Say in `room`" in shown
+    assert "(room-needed)" in shown
+
+
 def test_every_command_is_run() -> None:
-    assert len(lines()) == 6
+    assert len(lines()) == 7
 
 
 def test_codes() -> None:

@@ -110,5 +110,5 @@ def test_conditions_of_the_table() -> None:
 
 
 def test_numbers() -> None:
-    limits = f"{MAX_RULES:,} rules, in a file of at most {MAX_FILE_BYTES >> 20} MB"
+    limits = f"{MAX_RULES:,} rules, in a file of at most {MAX_FILE_BYTES >> 10} kB"
     assert limits in FLAT

@@ -25,13 +25,22 @@ async def test_own_name_leads_to_where_it_listens() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    case = Case(own=False, password="hush", token="hush")
+    case = Case(own=False, password="hush", token="hush", room_password="hush")
     assert "hush" not in repr(case)
     assert case.headers == {}
-    case.shows_token = True
+    case.shows_secrets = True
     assert case.headers == {"Authorization": "Bearer hush"}
     assert Case(own=False).headers == {}
     assert Case(own=False).peer_id != case.peer_id
+
+
+def test_password_goes_with_its_room_and_nowhere_else() -> None:
+    case = Case(own=False, room="vault", room_password="hush")
+    assert case.joining == {"room": "vault"}
+    case.shows_secrets = True
+    assert case.joining == {"room": "vault", "password": "hush"}
+    case.room = ""
+    assert case.joining == {}
 
 
 def test_strangers_words_are_cut() -> None:

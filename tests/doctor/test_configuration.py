@@ -46,9 +46,9 @@ async def test_doubts_and_plugins_that_fail_are_warnings(tmp_path: Path) -> None
         "    def __init__(self, context): raise OSError('no')\n"
         "    @hookimpl\n    def server_stopped(self): pass\n"
     )
-    text = "[turn]\napi_access = auth\n[plugins]\npath = .,\n"
+    text = "[general]\nbind = 127.0.0.1,\n[turn]\napi_access = auth\n[plugins]\npath = .,\n"
     (tmp_path / "conf").mkdir()
-    case = written(tmp_path / "conf", text.replace(".,", f"{tmp_path},"))
+    case = written(tmp_path / "conf", text.replace("path = .,", f"path = {tmp_path},"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tornado_webrtc.isolation.plugin_logger", lambda _name: _Silent())
         patch.setattr("tornado_webrtc.pluginmanager.plugin_logger", lambda _name: _Silent())

@@ -121,7 +121,7 @@ def refused_hint(case: Case, code: object) -> str:
 def test_token_that_is_not_sent_is_no_token_that_is_refused() -> None:
     case = Case(own=False, token="secret-of-hers")
     assert "have the token sent" in refused_hint(case, "not-authenticated")
-    case.shows_token = True
+    case.shows_secrets = True
     assert "give a --token that the server takes" in refused_hint(case, "not-authenticated")
     assert "any name" in refused_hint(case, "name-not-allowed")
     assert refused_hint(case, ["?"]) == refused_hint(case, None)

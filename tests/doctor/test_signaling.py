@@ -10,6 +10,7 @@ import pytest
 from click import unstyle
 
 from tests.doctor.conftest import HOST, Answering, Serve, case_of, findings
+from tests.wire import WireClient
 from tornado_webrtc.commands.report import finding_lines
 from tornado_webrtc.doctor import signaling, trust, web
 from tornado_webrtc.doctor.case import Case
@@ -47,6 +48,72 @@ async def test_server_that_asks_for_a_token(serve: Serve, tmp_path: Path) -> Non
         assert found.level is level
         assert ("--token" in found.hint) is not bool(token)
         await case.stack.aclose()
+
+
+ROOMS = """
+[rooms]
+file = rooms
+only_listed = yes
+lobby = no
+"""
+LISTED = "standup\nfull max_peers=1\nvault password=sesame\n"
+
+
+@pytest.mark.parametrize(
+    ("room", "password", "level", "code", "hint"),
+    [
+        ("", "", Level.WARNING, "room-needed", "--room"),
+        ("standup", "", Level.OK, None, ""),
+        ("vault", "sesame", Level.OK, None, ""),
+        ("vault", "", Level.WARNING, "room-password", "--room-password-file"),
+        ("vault", "wrong", Level.PROBLEM, "room-password", "compare it"),
+        ("standup", "sesame", Level.PROBLEM, "room-password", "compare it"),
+        ("full", "", Level.WARNING, "room-full", "try again later"),
+        ("nowhere", "", Level.PROBLEM, "room-unknown", "name a room that there is: --room"),
+        ("a\tb", "", Level.PROBLEM, "room-name", "name a room that there is: --room"),
+    ],
+)
+async def test_server_with_rooms(
+    serve: Serve,
+    tmp_path: Path,
+    room: str,
+    password: str,
+    level: Level,
+    code: str | None,
+    hint: str,
+) -> None:
+    (tmp_path / "rooms").write_text(LISTED)
+    (tmp_path / "rooms").chmod(0o600)
+    server = await serve(more=ROOMS)
+    async with await WireClient.connect(server.port) as other:
+        await other.register("other", room="full")
+        case = case_of(server, room=room, room_password=password)
+        await findings(web.http, case)
+        decided = await findings(trust.token, case)
+        (found,) = await findings(signaling.signaling, case)
+        scopes = [peer.scope for peer in server.hub.peers() if peer.id == case.peer_id]
+        assert scopes == ([room] if level is Level.OK else [])
+        await case.stack.aclose()
+    assert [each.subject for each in decided] == (["password"] if password else [])
+    assert (found.level, found.values.get("code")) == (level, code)
+    assert hint in found.hint
+    assert "sesame" not in f"{found}{decided}"
+
+
+async def test_password_is_for_whom_can_be_trusted(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_text(LISTED)
+    (tmp_path / "rooms").chmod(0o600)
+    server = await serve(tls=True, more=ROOMS)
+    for insecure, level in ((False, Level.WARNING), (True, Level.OK)):
+        case = case_of(server, room="vault", room_password="sesame", insecure=insecure)
+        await findings(web.http, case)
+        (decided,) = await findings(trust.token, case)
+        (found,) = await findings(signaling.signaling, case)
+        await case.stack.aclose()
+        assert (decided.subject, decided.level) == ("password", Level.WARNING)
+        assert found.level is level
+        assert (found.hint == "the password was not sent, see above") is not insecure
+    assert server.hub.counters["error.room-password"] == 1
 
 
 async def test_server_that_is_down() -> None:

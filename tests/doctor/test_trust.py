@@ -76,7 +76,7 @@ async def test_configured_certificate_gets_it_and_no_other(asking: Server, tmp_p
     assert (await signed_in(case)).level is Level.OK
     write_certificate(tmp_path / "new.pem", tmp_path / "new.key", ["localhost"])
     (tmp_path / "new.pem").replace(tmp_path / "cert.pem")
-    case.shows_token, case.tls = False, None
+    case.shows_secrets, case.tls = False, None
     assert (await decided(case)).level is Level.WARNING
     assert case.headers == {}
     (tmp_path / "cert.pem").write_text("")

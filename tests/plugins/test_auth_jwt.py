@@ -246,7 +246,7 @@ def context(**settings: Any) -> PluginContext:
     spec |= {"jwks_timeout_s": 1.0, "issuer": (), "audience": (), "leeway_s": 0.0}
     spec |= {"require": (), "max_token_bytes": 8192, "subject_claim": "sub"}
     spec |= {"peer_ids": ("{subject}",), "peer_ids_claim": "", "allow_anonymous": False}
-    spec |= {"anonymous_peer_ids": ("*",)}
+    spec |= {"anonymous_peer_ids": ("*",), "close_at_expiry": False}
     return PluginContext("auth_jwt", spec | settings, Config(), plugin_logger("auth_jwt"))
 
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from tornado_webrtc.config import Config, Plugins
+from tornado_webrtc.config import Config
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import AuthRequest, Identity, PluginContext, Refused
+from tornado_webrtc.hooks import AuthRequest, Doubt, Identity, PluginContext, Refused
 from tornado_webrtc.implementation import faults
 from tornado_webrtc.isolation import plugin_logger
 from tornado_webrtc.pluginmanager import FoundPlugin, PluginManager
@@ -22,12 +22,9 @@ BOB = "bobs-token-0123456789ab"
 NAME = "auth_token"
 
 
-def manager(
-    file: Path | str, *, allow_anonymous: bool = False, required: bool = True
-) -> PluginManager:
+def manager(file: Path | str, *, allow_anonymous: bool = False) -> PluginManager:
     config = Config(
         path=Path(file).parent / "server.ini",
-        plugins=Plugins(required=(NAME,) if required else ()),
         plugin_settings={NAME: {"file": str(file), "allow_anonymous": allow_anonymous}},
     )
     found = FoundPlugin(NAME, auth_token, "shipped", auth_token.SETTINGS)
@@ -116,14 +113,16 @@ async def test_path_is_relative_to_the_configuration(file: Path) -> None:
     assert await ask(plugins, "new", ALICE) == Identity("alice", ("alice",))
 
 
-async def test_bad_file_stops_the_server_that_requires_it(
-    file: Path, expect_log: ExpectLog
+@pytest.mark.parametrize("allow_anonymous", [False, True])
+async def test_bad_file_stops_the_server(
+    file: Path, expect_log: ExpectLog, allow_anonymous: bool
 ) -> None:
+    """Whether anybody has named the plugin in `plugins.required` or not."""
     expect_log("the tokens in .* cannot be used: line 1: ")
     expect_log("plugin auth_token: start failed: the tokens in")
     replace(file, "alice short\n")
     with pytest.raises(PluginError, match=r"plugin auth_token: .*cannot be used: line 1: "):
-        await manager(file).start(None)
+        await manager(file, allow_anonymous=allow_anonymous).start(None)
 
 
 @pytest.mark.parametrize("token", [None, "", ALICE])
@@ -131,8 +130,12 @@ async def test_bad_file_lets_nobody_in(
     file: Path, token: str | None, expect_log: ExpectLog
 ) -> None:
     expect_log("the tokens in .* cannot be used: .*no token is accepted")
-    plugins = manager(file.with_name("nowhere"), required=False)
+    """One that comes with a reload, between `check` and what comes of it."""
+    plugins = manager(file)
     await plugins.start(None)
+    settings = {"file": str(file.with_name("nowhere")), "allow_anonymous": False}
+    new = Config(plugin_settings={NAME: settings})
+    plugins.hooks.notify("settings_changed", old=Config(), new=new)
     assert plugins.names == (NAME,)
     assert isinstance(await ask(plugins, "new", token), Refused)
 
@@ -150,3 +153,40 @@ async def test_secrets_are_not_shown(file: Path, caplog: pytest.LogCaptureFixtur
     assert plugin.authenticate(request) == Identity("alice", ("alice",))
     for text in (caplog.text, repr(plugin), repr(vars(plugin)), repr(request)):
         assert ALICE not in text
+
+
+def plugin(file: Path) -> auth_token.Plugin:
+    settings = {"file": str(file), "allow_anonymous": False}
+    return auth_token.Plugin(PluginContext(NAME, settings, Config(), plugin_logger(NAME)))
+
+
+def test_check(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It says what is wrong, and leaves the log to the server."""
+    assert plugin(file).check() == []
+    file.chmod(0o644)
+    (doubt,) = plugin(file).check()
+    assert isinstance(doubt, Doubt)
+    assert doubt.startswith("auth_token.file: other users of this machine can use ")
+    file.write_text("alice short\n")
+    file.chmod(0o600)
+    (problem,) = plugin(file).check()
+    assert not isinstance(problem, Doubt)
+    assert problem.startswith(f"auth_token.file: the tokens in {file} cannot be used: line 1: ")
+    file.write_text("alice short\nbob\n")
+    place = f"auth_token.file: the tokens in {file} cannot be used: line"
+    first, second = plugin(file).check()
+    assert first.startswith(f"{place} 1: the token")
+    assert second.startswith(f"{place} 2: it has one field")
+    assert "WARNING" not in {record.levelname for record in caplog.records}
+
+
+def test_the_start_says_how_many_tokens_there_are(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    made = plugin(file)
+    assert made.check() == []
+    made.start()
+    assert [text for text in caplog.messages if "tokens read" in text] == [
+        f"2 tokens read from {file}"
+    ]

@@ -49,10 +49,12 @@ def test_peers_come_and_go(lines: pytest.LogCaptureFixture) -> None:
     hooks.notify("peer_joined", peer=ALICE)
     hooks.notify("peer_joined", peer=BOB)
     hooks.notify("peer_left", peer=ALICE, reason="disconnected")
+    hooks.notify("peer_left", peer=BOB, reason="kicked")
     assert lines.messages == [
         "peer '123456' joined from '192.0.2.1': name 'Alice', user agent 'Dart/3'",
         "peer '654321' joined in 'attic' from '2001:db8::1': name 'Bob', user agent 'Firefox'",
         "peer '123456' left: 'disconnected'",
+        "peer '654321' in 'attic' left: 'kicked'",
     ]
 
 
@@ -73,6 +75,20 @@ def test_answered_call(lines: pytest.LogCaptureFixture) -> None:
         "call '123456-654321' offered: '123456' calls '654321'",
         "call '123456-654321' answered after 3.3 s",
         "call '123456-654321' ended after 100.2 s: 'bye'",
+    ]
+
+
+def test_call_in_a_room(lines: pytest.LogCaptureFixture) -> None:
+    hooks = console()
+    caller = replace(ALICE, scope="attic")
+    session = Session("s", caller, BOB, SessionState.OFFERED, 100.0, 101.0, 102.0)
+    hooks.notify("session_offered", session=session)
+    hooks.notify("session_answered", session=session)
+    hooks.notify("session_ended", session=session, reason="bye")
+    assert lines.messages == [
+        "call 's' in 'attic' offered: '123456' calls '654321'",
+        "call 's' in 'attic' answered after 1.0 s",
+        "call 's' in 'attic' ended after 1.0 s: 'bye'",
     ]
 
 

@@ -12,8 +12,8 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.conftest import ExpectLog
+from tests.plugins.section import section
 from tests.plugins.sentry.sink import Sink, sinking
-from tests.plugins.sentry.test_settings import section
 from tests.reloading import ReloadSite, site
 from tests.service import ROOT
 from tests.wire import WireClient, until
@@ -248,18 +248,35 @@ async def test_bad_settings_that_nobody_checked(
     port = await start(site, sink)
     own = site.server.plugins._pluggy.get_plugin("sentry")
     assert isinstance(own, Plugin)
-    own.settings_changed(Config(plugin_settings={"sentry": section(dsn="s3cr3t")}))
+    own.settings_changed(Config(plugin_settings={"sentry": section(sentry.SETTINGS, dsn="s3cr3t")}))
     assert await ask(port, "/broken") == 500
     await until(lambda: bool(sink.events))
 
 
-async def test_counters(sink: Sink, site: ReloadSite, expect_log: ExpectLog) -> None:
+async def test_reload_that_fails_leaves_the_reports_as_they_were(
+    sink: Sink, site: ReloadSite, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect_log("plugin sentry: settings_changed raised ProxySchemeUnknown")
     expect_log("(?i)uncaught exception")
     expect_log(" 500 ")
-    expect_log("too much to report: faults")
+    port = await start(site, sink)
+    monkeypatch.setenv("http_proxy", "nonsense://127.0.0.1:9")
+    await site.reload({"sentry.environment": "changed"})
+    monkeypatch.delenv("http_proxy")
+    assert await ask(port, "/broken") == 500
+    await until(lambda: any("exception" in event for event in sink.events))
+    assert {event["environment"] for event in sink.events} == {"test"}
+
+
+@pytest.mark.parametrize("path", ["/broken", "/loud"])
+async def test_counters(sink: Sink, site: ReloadSite, path: str, expect_log: ExpectLog) -> None:
+    """A request that raised counts once, whoever else logs its exception."""
+    expect_log("(?i)uncaught exception")
+    expect_log(" 500 ")
+    expect_log("too much to report; .* the faults that")
     port = await start(site, sink, events_per_minute="1")
     for _ in range(3):
-        assert await ask(port, "/broken") == 500
+        assert await ask(port, path) == 500
     counts = counters(site)
     assert counts == {"sent": 1, "dropped": 2, "lost": 0}
 
@@ -319,7 +336,8 @@ async def test_no_server_starts_without_a_dsn(
 
 
 def plugin(**written: Any) -> Plugin:
-    return Plugin(PluginContext("sentry", section(**written), Config(), plugin_logger("sentry")))
+    own = section(sentry.SETTINGS, **written)
+    return Plugin(PluginContext("sentry", own, Config(), plugin_logger("sentry")))
 
 
 def test_check_calls_nobody_and_doubts() -> None:

@@ -10,8 +10,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.conftest import ExpectLog
+from tests.plugins.section import section
 from tests.plugins.webhook.receiver import OLD_SECRET, SECRET, Receiver, Reply, receiving
-from tests.plugins.webhook.test_settings import section
 from tests.reloading import ReloadSite, site
 from tests.wire import WireClient, call, until
 from tornado_webrtc import __version__
@@ -208,7 +208,8 @@ async def test_bad_settings_that_nobody_checked(
     await site.start(settings_of(receiver))
     own = site.server.plugins._pluggy.get_plugin("webhook")
     assert isinstance(own, Plugin)
-    own.settings_changed(Config(plugin_settings={"webhook": section(secret="s3cr3t")}))
+    bad = section(webhook.SETTINGS, url=receiver.url, secret="s3cr3t")
+    own.settings_changed(Config(plugin_settings={"webhook": bad}))
     await site.connect("alice")
     await until(lambda: "peer.joined" in receiver.types)
 
@@ -241,10 +242,9 @@ async def test_no_server_starts_with_bad_settings(
 
 
 def plugin(**written: Any) -> Plugin:
-    context = PluginContext(
-        "webhook", section(**written), Config(), logging.getLogger("tornado_webrtc.plugins.webhook")
-    )
-    return Plugin(context)
+    own = section(webhook.SETTINGS, **{"url": "https://app.example.org/", **written})
+    log = logging.getLogger("tornado_webrtc.plugins.webhook")
+    return Plugin(PluginContext("webhook", own, Config(), log))
 
 
 def test_check_calls_nobody_and_doubts() -> None:

@@ -11,6 +11,7 @@ from tornado_webrtc.errors import SignalingError
 from tornado_webrtc.signaling.message import (
     HEARTBEAT,
     Bye,
+    Decision,
     Directed,
     Envelope,
     New,
@@ -435,6 +436,10 @@ def test_frames_of_the_server() -> None:
     error = SignalingError("not-found", "Peer [2] not found ")
     assert HEARTBEAT == b"{}"
     assert bye_frame("1-2", "1") == b'{"type":"bye","data":{"session_id":"1-2","to":"1"}}'
+    assert bye_frame("1-2", "1", Decision("call-ended", 'says "no"')) == (
+        b'{"type":"bye","data":'
+        b'{"session_id":"1-2","to":"1","code":"call-ended","reason":"says \\"no\\""}}'
+    )
     assert leave_frame("1") == b'{"type":"leave","data":"1"}'
     assert error_frame("offer", error) == (
         b'{"type":"error","data":'

@@ -15,6 +15,7 @@ from tornado_webrtc.signaling import (
     Send,
     SessionEnded,
 )
+from tornado_webrtc.signaling.message import Decision
 
 
 def refusal(world: World, peer: Peer) -> tuple[str, str]:
@@ -179,6 +180,25 @@ def test_the_message_leave_does_the_same_and_is_not_answered() -> None:
     assert PeerLeft(two, "left") in actions
     assert listed(world.lists_to(one)) == [["1"]]
     assert world.frames_to(two) == []
+
+
+def test_the_other_legs_are_told_of_a_peer_that_has_to_go() -> None:
+    world = World()
+    one, two, three = world.join("1"), world.join("2"), world.join("3")
+    session = world.call(one, two, "1-2")
+    other = world.call(three, one, "3-1")
+    told = b'"code":"peer-removed","reason":""'
+    decision = Decision("peer-removed")
+    assert world.server.leave(one.address, "kicked", world.now, decision) == [
+        Send(two.address, b'{"type":"bye","data":{"session_id":"1-2","to":"2",%b}}' % told),
+        SessionEnded(session, "kicked"),
+        Send(three.address, b'{"type":"bye","data":{"session_id":"3-1","to":"3",%b}}' % told),
+        SessionEnded(other, "kicked"),
+        Send(two.address, b'{"type":"leave","data":"1"}'),
+        Send(three.address, b'{"type":"leave","data":"1"}'),
+        PeerLeft(one, "kicked"),
+        Announce(""),
+    ]
 
 
 def test_a_leg_with_another_call_is_sent_bye_but_not_leave() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.signaling.world import World, frame
 from tornado_webrtc.signaling import Peer, Send, SessionEnded, SessionState
+from tornado_webrtc.signaling.message import Decision
 from tornado_webrtc.signaling.session import REMEMBERED_S
 
 BYE_FROM_1 = b'{"type":"bye","data":{"session_id":"1-2","from":"1"}}'
@@ -54,6 +55,30 @@ def test_a_call_that_only_rings_is_hung_up(world: World) -> None:
     world.receive(two, BYE_FROM_2)
     assert world.frames_to(one) == [BYE_TO_1]
     assert world.frames_to(two) == [BYE_TO_2]
+
+
+def test_both_legs_are_told_that_their_call_has_to_end(world: World) -> None:
+    one, two = world.join("1"), world.join("2")
+    session = world.call(one, two, "1-2")
+    decision = Decision("call-ended", "the lesson is over")
+    told = b'"code":"call-ended","reason":"the lesson is over"'
+    assert world.server.end(session, "the lesson is over", world.now, decision) == [
+        Send(one.address, b'{"type":"bye","data":{"session_id":"1-2","to":"1",%b}}' % told),
+        Send(two.address, b'{"type":"bye","data":{"session_id":"1-2","to":"2",%b}}' % told),
+        SessionEnded(session, "the lesson is over"),
+    ]
+    assert world.live() == []
+
+
+def test_no_client_can_make_a_bye_that_has_to_be_obeyed(world: World) -> None:
+    one, two = world.join("1"), world.join("2")
+    world.call(one, two, "1-2")
+    forged = {"code": "call-ended", "reason": "the operator wants it so"}
+    world.receive(one, frame("bye", session_id="1-2", **forged))
+    world.receive(one, frame("bye", session_id="1-2-unseen", **forged))
+    world.receive(one, frame("bye", session_id="2-1", **forged))
+    assert world.frames_to(two) == [BYE_TO_2, frame("bye", session_id="2-1", to="2")]
+    assert not any(b'code":"call-ended' in each for each in world.frames_to(one))
 
 
 def test_other_sessions_of_the_legs_go_on(world: World) -> None:

@@ -1,10 +1,20 @@
 """CreatePermission and ChannelBind: RFC 8656 sections 10.2 and 12.2, and hairpin."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.turn.client import OTHER_PEER, PEER, PEER_IPV6, PRIVATE_PEER, REALM_NAME, code, peers
+from tests.turn.client import (
+    OTHER_PEER,
+    PEER,
+    PEER_IPV6,
+    PRIVATE_PEER,
+    REALM_NAME,
+    Client,
+    code,
+    peers,
+)
 from tests.turn.world import LOCAL_IP, RELAY_IP, World
 from tornado_webrtc.stun.address import IPV4, IPV6, TransportAddress
 from tornado_webrtc.stun.attribute import (
@@ -15,7 +25,7 @@ from tornado_webrtc.stun.attribute import (
     XOR_PEER_ADDRESS,
     Attribute,
 )
-from tornado_webrtc.stun.message import Method
+from tornado_webrtc.stun.message import Message, Method
 from tornado_webrtc.turn.action import (
     Ask,
     BindChannel,
@@ -149,6 +159,28 @@ def test_family_is_that_of_the_allocation() -> None:
     assert code(alice.permit(PEER)) == 443
     mapped = TransportAddress("::ffff:c0a8:101", 1)
     assert code(alice.permit(mapped)) == 403, "an IPv4 address in another coat"
+
+
+@pytest.mark.parametrize("asks", [Client.permit, lambda alice, each: alice.bind(0x4000, each)])
+@pytest.mark.parametrize(
+    ("ip", "reason"),
+    [
+        ("10.1.2.3", "built_in"),
+        ("20.0.0.2", "deny_peers"),
+        ("20.9.9.9", "plugin"),
+        ("20.0.0.3", ""),
+    ],
+)
+def test_refused_peers_are_counted_by_what_decided(
+    asks: Callable[[Client, TransportAddress], Message], ip: str, reason: str
+) -> None:
+    world = World(deny=["20.0.0.2/32"])
+    world.may_relay_to = lambda peer: peer.host != "20.9.9.9"
+    alice = world.client()
+    alice.allocated()
+    assert code(asks(alice, TransportAddress(ip, 9))) == (403 if reason else 0)
+    counted = {name: n for name, n in world.server.counters.items() if "refused-peer" in name}
+    assert counted == ({f"refused-peer-{reason}": 1} if reason else {})
 
 
 def test_operator_decides_about_networks() -> None:
@@ -361,6 +393,7 @@ def test_channel_to_a_port_of_ours_that_is_no_live_relay_is_403(ip: str) -> None
     allocation = alice.allocated()
     other = TransportAddress(ip, bob.allocated().relay.local.port)
     assert code(alice.bind(0x4000, TransportAddress(ip, 9))) == 403
+    assert world.server.counters["refused-peer-no-relay"] == 1
     assert (allocation.channels, allocation.permissions) == ({}, {})
     assert code(alice.bind(0x4000, other)) == 0
     world.wait(300)

@@ -156,6 +156,21 @@ async def test_leave_trap_two_calls_survive_a_crowd_of_strangers(serve: Serve) -
         await client.drop()
 
 
+@pytest.mark.parametrize("end", ["drop", "leave", "stop"])
+async def test_what_no_operator_decided_is_a_plain_bye(serve: Serve, end: str) -> None:
+    """Clients go on with a call that such a `bye` is about, if it works."""
+    server = await serve()
+    async with signed_in(server.port, "1", "2") as (ann, ben):
+        session_id = await call(ann, ben)
+        if end == "drop":
+            await ann.drop()
+        elif end == "leave":
+            await ann.send("leave", {})
+        else:
+            await server.stop()
+        assert await ben.read_type("bye") == {"session_id": session_id, "to": "2"}
+
+
 class Gate:
     """Holds every message back until it is opened, and notes what it was asked."""
 

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from tests.conftest import ExpectLog
 from tests.web.conftest import Serve
 from tests.wire import WireClient, error, signed_in, until
 from tornado_webrtc import hookimpl
@@ -170,6 +173,56 @@ async def test_plugins_learn_of_room_and_password(serve: Serve) -> None:
     assert [each.scope for each in doorman.joins] == [f"scope of {r.room}" for r in doorman.scopes]
     assert [each.password for each in doorman.joins] == [None, "sesame", None]
     assert {each.query["more"] for each in doorman.joins} == {"1"}
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no tenants"), 7])
+@pytest.mark.parametrize("others", [(), (Doorman(),)])
+async def test_nobody_gets_in_while_nobody_can_tell_where_to(
+    serve: Serve, expect_log: ExpectLog, failure: object, others: tuple[Doorman, ...]
+) -> None:
+    """Not into the lobby, nor where the next plugin would put it: those are other people's."""
+
+    class Tenants:
+        @hookimpl(tryfirst=True)
+        def scope_for(self, request: ScopeRequest) -> object:
+            if request.room != "elsewhere":
+                return request.room
+            if isinstance(failure, Exception):
+                raise failure
+            return failure
+
+    expect_log("^plugin tenants: scope_for (raised|returned)")
+    server = await serve(plugins=[Tenants(), *others])
+    async with (
+        await WireClient.connect(server.port) as ann,
+        await WireClient.connect(server.port) as eve,
+    ):
+        await ann.register("ann", room="ours")
+        await eve.send("new", {"id": "eve", "room": "elsewhere"})
+        reason = "Which peers you may meet cannot be found out at the moment."
+        assert await eve.read() == error("new", reason, "plugin-failed")
+        assert (await eve.read_until_closed()).code == 4500
+        assert [peer.id for peer in server.hub.peers()] == ["ann"]
+        assert server.hub.counters["error.plugin-failed"] == 1
+
+
+async def test_nobody_gets_in_while_it_takes_too_long_to_tell_where_to(
+    serve: Serve, expect_log: ExpectLog
+) -> None:
+    class Tenants:
+        @hookimpl
+        async def scope_for(self) -> str:
+            await asyncio.Event().wait()
+            return "never"
+
+    expect_log("plugin tenants: scope_for did not finish within")
+    server = await serve(plugins=[Tenants()])
+    server.hooks._isolation._timeout_s = 0.01
+    async with await WireClient.connect(server.port) as client:
+        await client.send("new", {"id": "1"})
+        assert (await client.read())["type"] == "error"
+        assert (await client.read_until_closed()).code == 4500
+    assert list(server.hub.peers()) == []
 
 
 async def test_plugins_learn_of_no_room(serve: Serve) -> None:

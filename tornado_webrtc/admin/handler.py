@@ -144,15 +144,16 @@ class EntryHandler(AdminHandler):
 
     async def delete(self, name: str, entry_id: str) -> None:
         """End one: ``?reason=``, which a client may be told."""
-        end = self.collection(name).end
-        if end is None:
+        collection = self.collection(name)
+        if (end := collection.end) is None:
             raise ApiError(405, "cannot-end", f"Nothing of {name} can be ended one by one.")
         try:
             reason = check_reason(self.get_query_argument("reason", ""))
         except BanError as error:
             raise ApiError(400, "bad-reason", _sentence(error)) from None
         if not end(entry_id, reason):
-            raise _missing(name, entry_id)
+            there = collection.get(entry_id) is not None
+            raise _nothing_to_end(name, entry_id) if there else _missing(name, entry_id)
         self.done("ended %s %r: %s", name, entry_id, reason or "no reason given")
         stored = {"stored": await self.server.bans_stored()} if name == "bans" else {}
         self.finish({"ended": entry_id, **stored})
@@ -248,6 +249,11 @@ class LogLevelHandler(AdminHandler):
 
 def _missing(name: str, entry_id: str) -> ApiError:
     return ApiError(404, "not-found", f"There is no {entry_id!r} among the {name}.")
+
+
+def _nothing_to_end(name: str, entry_id: str) -> ApiError:
+    reason = f"There is {entry_id!r} among the {name}, but nothing in it that could be ended."
+    return ApiError(404, "nothing-to-end", reason)
 
 
 def _sentence(error: Exception) -> str:

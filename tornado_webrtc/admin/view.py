@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tornado_webrtc import __version__
 from tornado_webrtc.ban import Ban
 from tornado_webrtc.collection import Collection
-from tornado_webrtc.implementation import implemented, version_of
+from tornado_webrtc.implementation import implemented
 
 if TYPE_CHECKING:
-    from tornado_webrtc.pluginmanager import FoundPlugin
     from tornado_webrtc.server import Server
 
 __all__ = ["all_collections", "shown_ban", "status"]
@@ -106,21 +105,12 @@ def _running_plugins(server: Server) -> list[Shown]:
     return [
         {
             "id": found.name,
-            "version": _version(found),
+            "version": found.version,
             "origin": found.origin,
             "hooks": list(implemented(found.module)),
         }
         for found in server.plugins.running()
     ]
-
-
-def _version(found: FoundPlugin) -> str:
-    """What a plugin says of itself, else its distribution's version, else none."""
-    if said := version_of(found.module):
-        return said
-    if found.origin.startswith("distribution "):
-        return found.origin.rpartition(" ")[2]
-    return __version__ if found.origin == "shipped" else ""
 
 
 def _certificate(server: Server) -> Shown | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from tornado_webrtc.doctor.target import IceUri, Target, parse_target
 from tornado_webrtc.finding import Finding, Level, worst
 
 __all__ = ["doctor"]
+
+FROM_ENVIRONMENT = "TORNADO_WEBRTC_ROOM_PASSWORD"
+FROM_FILE = "--room-password-file"
+MAX_PASSWORD_CHARACTERS = 4096
 
 
 @click.command(short_help="Find out what is wrong with a server.")
@@ -51,10 +56,19 @@ __all__ = ["doctor"]
     envvar="TORNADO_WEBRTC_TOKEN",
     help="For servers that ask for one; better from the environment: TORNADO_WEBRTC_TOKEN.",
 )
+@click.option("--room", metavar="NAME", default="", help="The room to sign in to.")
+@click.option(
+    FROM_FILE,
+    "password_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="That room's password is the first line of FILE, - for the standard input; or it is in"
+    f" the environment: {FROM_ENVIRONMENT}.",
+)
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Send the token even if the certificate cannot be trusted.",
+    help="Send token and room's password even if the certificate cannot be trusted.",
 )
 @click.option(
     "--timeout",
@@ -73,6 +87,8 @@ def doctor(
     /,
     conf: Path | None,
     target: str | None,
+    room: str,
+    password_file: Path | None,
     timeout_s: float,
     as_json: bool,
     **proof: Any,
@@ -85,8 +101,9 @@ def doctor(
     turn:HOST:PORT?transport=udp a TURN server alone (with --user, --password).
     The configuration counts there only if --conf names it.
 
-    It signs in as a peer for a moment, and sends data through TURN. It changes
-    nothing, and works without a server, too.
+    It signs in as a peer for a moment, into the lobby unless --room says
+    otherwise, and sends data through TURN. It changes nothing, and works
+    without a server, too.
 
     Exit status: 0 all is well, apart from warnings; 1 there is a problem, also if
     TURN could not be tried.
@@ -96,6 +113,8 @@ def doctor(
     case = Case(
         own=not target or conf is not None,
         conf=conf,
+        room=room,
+        room_password=_room_password(room, password_file),
         patience_s=timeout_s,
         **proof,
     )
@@ -113,6 +132,38 @@ def doctor(
     else:
         click.echo(f"\n{summary(findings)}")
     sys.exit(EXIT_FAILED if worst(findings) is Level.PROBLEM else 0)
+
+
+def _room_password(room: str, file: Path | None) -> str:
+    """The password of the room, if one is given; never from the command line itself.
+
+    Raises:
+        UsageError: The file cannot be read, or nobody needs it.
+    """
+    if file is None:
+        return os.environ.get(FROM_ENVIRONMENT, "") if room else ""
+    if not room:
+        raise click.UsageError(f"{FROM_FILE} has the password of a room; name it with --room.")
+    password = _asked() if str(file) == "-" else _first_line(file)
+    if not password:
+        raise click.BadParameter("the first line is empty", param_hint=FROM_FILE)
+    return password
+
+
+def _asked() -> str:
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password of the room", hide_input=True, err=True)
+        return password
+    return sys.stdin.readline(MAX_PASSWORD_CHARACTERS).rstrip("\r\n")
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.readline(MAX_PASSWORD_CHARACTERS).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise click.BadParameter(f"{file} cannot be read: {why}", param_hint=FROM_FILE) from error
 
 
 def _aim(case: Case, target: str | None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import click
 
 from tornado_webrtc.admin.client import AdminClient, RefusedConfigError
 from tornado_webrtc.ban import client_network, split_id
-from tornado_webrtc.collection import RESERVED
+from tornado_webrtc.collection import CORE_COLLECTIONS, RESERVED
 from tornado_webrtc.commands.option import conf_option, conf_path, json_option, reports_errors
 from tornado_webrtc.commands.overview import collection as collection_text
 from tornado_webrtc.commands.overview import counted, overview
@@ -32,6 +33,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", INHERITED)
 POLL_S = 1.0
 NOT_FOUND = 404
 NO_COLLECTIONS = RESERVED - {"bans", "plugins"}
+MAX_NAMESAKES = 5
 
 _NOBODY = {
     "ip": "nobody from there is here now",
@@ -121,7 +123,8 @@ def status(
         answer = client.get(collection)
         server.say(answer, lambda: collection_text(collection, answer[collection]))
     else:
-        answer = client.get(collection, unescaped(entry_id))
+        with _naming_others(client, collection, wanted := unescaped(entry_id)):
+            answer = client.get(collection, wanted)
         server.say(answer, lambda: entry_text(answer))
 
 
@@ -160,10 +163,12 @@ def kick(
     entry_id = unescaped(entry_id)
     answer: dict[str, Any] = {"ended": entry_id}
     if ban_s is None:
-        client.end(collection, entry_id, reason=reason)
+        with _naming_others(client, collection, entry_id):
+            client.end(collection, entry_id, reason=reason)
         server.say(answer, lambda: f"{plain(entry_id)} is removed")
         return
-    entry = client.get(collection, entry_id)
+    with _naming_others(client, collection, entry_id):
+        entry = client.get(collection, entry_id)
     try:
         answer["ban"] = _ban(client, *_whom_to_ban(entry, by), ban_s, reason)
     except AdminError as error:
@@ -285,6 +290,23 @@ def log_level(
 COMMANDS: tuple[click.Command, ...] = (status, kick, ban, unban, drain, reload, log_level)
 
 
+@contextlib.contextmanager
+def _naming_others(client: AdminClient, collection: str, entry_id: str) -> Iterator[None]:
+    """Of what is not there, name those of the same id in rooms: they are ``ROOM/ID``."""
+    try:
+        yield
+    except AdminError as error:
+        if error.status != NOT_FOUND or collection not in CORE_COLLECTIONS:
+            raise
+        ids = [str(each["id"]) for each in client.get(collection)[collection]]
+        found = [plain(each) for each in ids if each.partition("/")[2] == entry_id]
+        if not found:
+            raise
+        more = f" and {len(found) - MAX_NAMESAKES} more" if len(found) > MAX_NAMESAKES else ""
+        reason = f"{error} In a room there is {', '.join(found[:MAX_NAMESAKES])}{more}."
+        raise AdminError(reason, status=error.status, code=error.code) from error
+
+
 # --- bans ---------------------------------------------------------------------
 
 
@@ -300,7 +322,7 @@ def _whom_to_ban(entry: Mapping[str, Any], by: str | None) -> tuple[str, str]:
     user = entry.get("subject") or (entry.get("user") if by == "user" else None)
     address = entry.get("remote_ip")
     if by == "peer":
-        return "peer", str(entry["id"]).partition("/")[2] or str(entry["id"])
+        return "peer", _peer_id(entry)
     if by == "user" or (by is None and user):
         if not user:
             raise AdminError("it is not authenticated, so it is no user; say --by ip or --by peer")
@@ -314,6 +336,16 @@ def _whom_to_ban(entry: Mapping[str, Any], by: str | None) -> tuple[str, str]:
             "Say --by peer, or --by ip if that is what you want"
         )
     return "ip", network
+
+
+def _peer_id(entry: Mapping[str, Any]) -> str:
+    """The id that a peer signs in with, of its entry or of that of its allocation."""
+    peer_id = entry.get("peer_id", entry["id"])
+    if not peer_id:
+        raise AdminError("it belongs to no peer; say --by ip or --by user")
+    if "peer_id" in entry:
+        return str(peer_id)
+    return str(peer_id).partition("/")[2] or str(peer_id)
 
 
 def _is_this_machine(network: str) -> bool:

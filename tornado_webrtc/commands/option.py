@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -17,11 +18,13 @@ __all__ = [
     "EXIT_CONFIG",
     "EXIT_FAILED",
     "EXIT_UNAVAILABLE",
+    "conf_among",
     "conf_option",
     "conf_path",
     "given_conf",
     "json_option",
     "reports_errors",
+    "with_conf",
 ]
 
 EXIT_FAILED = 1
@@ -34,8 +37,10 @@ EXIT_CONFIG = 78
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+_CONF = "--conf"
+
 conf_option = click.option(
-    "--conf",
+    _CONF,
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="TORNADO_WEBRTC_CONF",
     metavar="FILE",
@@ -59,6 +64,29 @@ def given_conf(context: click.Context) -> Path | None:
             given: Path = each.params["conf"]
             return given
     return None
+
+
+def conf_among(arguments: Sequence[str]) -> Path | None:
+    """What the last ``--conf`` among a command's arguments names, before they are parsed."""
+    found = ""
+    options = itertools.takewhile(lambda each: each != "--", arguments)
+    for option in options:
+        if option == _CONF:
+            found = next(options, found)
+        elif option.startswith(f"{_CONF}="):
+            found = option.removeprefix(f"{_CONF}=")
+    return Path(found) if found else None
+
+
+def with_conf(command: click.Command) -> click.Command:
+    """Let ``--conf`` stand behind a plugin's command, where `conf_among` has read it already."""
+    if not any(_CONF in each.opts for each in command.params):
+        help_text = "The configuration that the plugin runs with."
+        option = click.Option([_CONF], metavar="FILE", expose_value=False, help=help_text)
+        command.params.append(option)
+    for below in getattr(command, "commands", {}).values():
+        with_conf(below)
+    return command
 
 
 def reports_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -22,7 +22,9 @@ PREFIX = "TORNADO_WEBRTC__"
 SEPARATOR = "__"
 
 _COMMANDS_PREFIX = "TORNADO_WEBRTC_"
-_COMMANDS = tuple(f"{_COMMANDS_PREFIX}{name}" for name in ("CONF", "PASSWORD", "SOCKET", "TOKEN"))
+_COMMANDS = tuple(
+    f"{_COMMANDS_PREFIX}{name}" for name in ("CONF", "PASSWORD", "ROOM_PASSWORD", "SOCKET", "TOKEN")
+)
 
 _ITEM = re.compile(r"""\s*("[^"]*"|'[^']*')\s*(?=,|\Z)|[^,]*""")
 _FORM_HINT = f"The form is {PREFIX}SECTION__KEY, for example {PREFIX}GENERAL__PORT."

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 from tornado_webrtc.paths import www_dir
+from tornado_webrtc.regularfile import exposure
 
 from .address import IPAddress, IPNetwork, ice_uri_host
 from .checks import items
@@ -25,7 +26,6 @@ __all__ = ["Rules"]
 
 MIN_SECRET_LENGTH = 16
 MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path has 108 bytes, the last one is zero
-_OTHER_USERS = 0o077
 _WITHOUT_EFFECT = ("port_tls", "user_bytes_per_s", "user_bytes_per_day")
 _NO_SECRET = re.compile(r"\[[^\[\]]*\]|[#;]\s.*|[A-Za-z_]\w*\s*=\s*[^=\s].*")
 _MIN_PREFIX_LENGTHS = {4: 8, 6: 16}
@@ -257,12 +257,10 @@ class Rules:
                 self.report.warn(("turn", name), message)
         self._contents(turn.secret_file)
         for name, path in (("secret_file", turn.secret_file), ("users_file", turn.users_file)):
-            mode = file_mode(path) if path else 0
-            if mode is None:
+            if path and file_mode(path) is None:
                 self.report.problem(("turn", name), self._missing(("turn", name), "file"))
-            elif mode & _OTHER_USERS:
-                message = f"other users of this machine can use {path} (mode {mode:04o})"
-                self.report.warn(("turn", name), message, f"chmod 600 {path}")
+            elif path and (found := exposure(path)):
+                self.report.warn(("turn", name), found.message, found.advice)
 
     def _contents(self, secret_file: Path | None) -> None:
         doubtful = [line for line in _lines(secret_file) if _NO_SECRET.fullmatch(line)]

@@ -151,12 +151,10 @@ def _shown(key: Key) -> tuple[str, ...]:
 
 def _read_text(path: Path) -> str:
     try:
-        content = read_regular_file(path, MAX_BYTES + 1)
+        content = read_regular_file(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _unreadable(path, f"cannot be read: {reason}", _NAME_HINT) from None
-    if len(content) > MAX_BYTES:
-        raise _unreadable(path, f"is larger than {MAX_BYTES} bytes", _NAME_HINT)
     if content.startswith(_UTF16_BOMS):
         raise _unreadable(path, "is UTF-16", _SAVE_HINT)
     content = content.removeprefix(_UTF8_BOM)

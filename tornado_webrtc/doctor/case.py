@@ -35,9 +35,11 @@ class Case:
         username: Of a TURN credential; empty: the server is asked for one.
         password: That belongs to it.
         token: Shown to the server where it asks for one, and may have it.
-        insecure: Whether it may have it without proof of who it is.
-        shows_token: Whether it gets it; that is decided by a check of its own.
-        tls: For connections that carry the token; None: who answers does not matter.
+        room: Which room it signs in to; empty for none.
+        room_password: That room's.
+        insecure: Whether it may have token and password without proof of who it is.
+        shows_secrets: Whether it gets them; that is decided by a check of its own.
+        tls: For connections that carry them; None: who answers does not matter.
         stack: Closes at the end what checks leave open.
         peer_id: The name under which the examination signs in.
         config: The configuration, once it was read.
@@ -54,8 +56,10 @@ class Case:
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    room: str = ""
+    room_password: str = field(default="", repr=False)
     insecure: bool = False
-    shows_token: bool = False
+    shows_secrets: bool = False
     tls: ssl.SSLContext | None = None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     peer_id: str = field(default_factory=lambda: f"doctor-{secrets.token_hex(4)}")
@@ -78,8 +82,16 @@ class Case:
     @property
     def headers(self) -> dict[str, str]:
         """What requests carry that say who this is."""
-        shown = self.token and self.shows_token
+        shown = self.token and self.shows_secrets
         return {"Authorization": f"Bearer {self.token}"} if shown else {}
+
+    @property
+    def joining(self) -> dict[str, str]:
+        """What `new` says of the room."""
+        if not self.room:
+            return {}
+        shown = self.room_password and self.shows_secrets
+        return {"room": self.room} | ({"password": self.room_password} if shown else {})
 
     def resolver(self) -> Resolver:
         """Looks names up; the server's own name leads to where it listens."""

@@ -29,7 +29,7 @@ async def configuration(case: Case) -> AsyncIterator[Finding]:
         config, found = load(case.conf)
         case.config = config
         case.target = case.target or own_target(config.general)
-        plugins = PluginManager(found, config, config.plugins.required)
+        plugins = PluginManager(found, config, config.plugins.required, serves=False)
         plugins.load()
         case.plugins = plugins
         doubtful = await check_surroundings(config, plugins)

@@ -174,7 +174,7 @@ def _how_to_be_given_one(case: Case, code: object) -> str:
         return "try again once the server takes clients again, see above"
     known = code if isinstance(code, str) else ""
     hint = _TO_BE_GIVEN_ONE.get(known, "see what stands between this machine and the server")
-    if code == "not-authenticated" and case.token and not case.shows_token:
+    if code == "not-authenticated" and case.token and not case.shows_secrets:
         hint = "have the token sent, see above"
     elsewhere = "run this where the server is, with --conf, which makes one"
     return f"{hint}; or {'run this as its user' if case.own else elsewhere}{_ALONE}"

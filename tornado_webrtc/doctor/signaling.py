@@ -15,13 +15,27 @@ from tornado.websocket import WebSocketClientConnection, WebSocketError, websock
 
 from tornado_webrtc.doctor.case import Case, milliseconds, ok, problem, short, skipped, warning
 from tornado_webrtc.doctor.web import NO_ANSWER, encryption
-from tornado_webrtc.finding import Finding
+from tornado_webrtc.finding import Finding, Level
 
 __all__ = ["refused", "signaling"]
 
 NAME = "tornado-webrtc doctor"
 NOT_LET_IN = frozenset({4401, 4403, "not-authenticated", "id-not-allowed"})
 LATER = frozenset({1001, 1012, 1013, 4429})
+NOT_SENT = "the {} was not sent, see above"
+
+ABOUT_ROOMS = {
+    "room-needed": (warning, "that may be as it should; name one to sign in to: --room"),
+    "room-password": (
+        warning,
+        "that may be as it should; give the room's password: --room-password-file",
+    ),
+    "room-full": (warning, "try again later, or name another one: --room"),
+    "room-unknown": (problem, "name a room that there is: --room"),
+    "room-name": (problem, "name a room that there is: --room"),
+}
+"""What to make of a refusal, and to do about it, by its code."""
+
 LEAVE_S = 1.0
 NO_WEBSOCKET = (WebSocketError, AssertionError, LookupError, ValueError)
 """What Tornado raises when an answer is none of a WebSocket server."""
@@ -67,7 +81,7 @@ async def _leave(connection: WebSocketClientConnection) -> None:
 
 
 async def _sign_in(case: Case, connection: WebSocketClientConnection, opened: float) -> Finding:
-    data = {"id": case.peer_id, "name": NAME, "user_agent": NAME}
+    data = {"id": case.peer_id, "name": NAME, "user_agent": NAME} | case.joining
     began = time.perf_counter()
     try:
         await connection.write_message(json.dumps({"type": "new", "data": data}))
@@ -107,9 +121,21 @@ def _contains(peers: Any, peer_id: str) -> bool:
 def _refused(case: Case, code: Any, reason: Any) -> Finding:
     known = code if isinstance(code, int) else short(code or "")
     found = refused(known, reason)
-    if case.token and not case.shows_token and known in NOT_LET_IN:
-        return replace(found, hint="the token was not sent, see above")
+    if known == "room-password":
+        return _about_password(case, found)
+    if case.token and not case.shows_secrets and known in NOT_LET_IN:
+        return replace(found, hint=NOT_SENT.format("token"))
     return found
+
+
+def _about_password(case: Case, found: Finding) -> Finding:
+    """What was not given, or not sent, could not be wrong."""
+    if not case.room_password:
+        return found
+    if not case.shows_secrets:
+        return replace(found, hint=NOT_SENT.format("password"))
+    hint = "compare it with the server's file of rooms; after wrong ones wait for a minute"
+    return replace(found, level=Level.PROBLEM, hint=hint)
 
 
 def refused(code: int | str | None, reason: object) -> Finding:
@@ -125,4 +151,5 @@ def refused(code: int | str | None, reason: object) -> Finding:
         return warning("signaling", words, hint, code=code)
     if code in LATER:
         return warning("signaling", words, "try again later", code=code)
-    return problem("signaling", words, "the server's log says more", code=code)
+    finding, hint = ABOUT_ROOMS.get(str(code), (problem, "the server's log says more"))
+    return finding("signaling", words, hint, code=code)

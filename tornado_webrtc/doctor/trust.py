@@ -1,4 +1,4 @@
-"""Whether the token may be shown to who answers: whoever gets it could sign in with it."""
+"""Whether who answers may be shown token and password: whoever gets them could sign in."""
 
 from __future__ import annotations
 
@@ -19,35 +19,34 @@ from tornado_webrtc.finding import Finding
 
 __all__ = ["pinned", "token"]
 
-SUBJECT = "token"
-
 
 async def token(case: Case) -> AsyncIterator[Finding]:
-    """Decide on the token; the server does not get it before, nor without this.
+    """Decide on token and room's password; the server gets neither before, nor without this.
 
-    Connections that carry it later verify the certificate in the same way
+    Connections that carry them later verify the certificate in the same way
     themselves: who answers now may not be who answers then.
     """
-    if not case.token or not case.reachable:
+    if not (case.token or case.room_password) or not case.reachable:
         return
+    subject = "token" if case.token else "password"
     text, doubt = await _judged(case)
-    case.shows_token = case.insecure or not doubt
+    case.shows_secrets = case.insecure or not doubt
     if not doubt:
-        yield ok(SUBJECT, text)
+        yield ok(subject, text)
     elif case.insecure:
         case.tls = any_certificate()
         hint = "if that was somebody else, they have it now: replace it"
-        yield warning(SUBJECT, f"sent, as --insecure asks, although {doubt}", hint)
+        yield warning(subject, f"sent, as --insecure asks, although {doubt}", hint)
     else:
         hint = (
             "give the name that the certificate is for, or run this where the server is, with"
             " --conf; --insecure sends it anyway"
         )
-        yield warning(SUBJECT, f"not sent: {doubt}", hint)
+        yield warning(subject, f"not sent: {doubt}", hint)
 
 
 async def _judged(case: Case) -> tuple[str, str]:
-    """Why the token may be sent, or why not: one of the two is empty."""
+    """Why a secret may be sent, or why not: one of the two is empty."""
     target = case.server
     if target.scheme != "https":
         if _stays_here(target):

@@ -70,7 +70,7 @@ def any_certificate() -> ssl.SSLContext:
 
 
 def encryption(case: Case) -> ssl.SSLContext | None:
-    """TLS with the server, whoever that is, unless the token is at stake; None: without."""
+    """TLS with the server, whoever that is, unless a secret is at stake; None: without."""
     if case.server.scheme != "https":
         return None
     return case.tls or any_certificate()

@@ -20,6 +20,7 @@ __all__ = [
     "HEARTBEAT",
     "MAX_ID_LENGTH",
     "Bye",
+    "Decision",
     "Directed",
     "Envelope",
     "New",
@@ -119,6 +120,22 @@ class Bye(msgspec.Struct, frozen=True):
 
     session_id: str
     sender: str | None = msgspec.field(name="from", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a call ends that may well work: whoever runs the server wants it so.
+
+    A plain `bye` also comes when only a socket broke, so clients that can tell let such a
+    call go on. They obey a `bye` with a decision; all others do not look at it.
+
+    Attributes:
+        code: What was decided: ``peer-removed`` or ``call-ended``.
+        reason: In plain words, for the people in the call; may be empty.
+    """
+
+    code: str
+    reason: str = ""
 
 
 _Decoded = TypeVar("_Decoded")
@@ -277,9 +294,12 @@ def forward_frame(envelope: Envelope, sender: Directed, sender_id: str) -> bytes
     return b'{"type":' + _encode(envelope.type) + b',"data":' + data + b"}"
 
 
-def bye_frame(session_id: str, to: str) -> bytes:
+def bye_frame(session_id: str, to: str, decision: Decision | None = None) -> bytes:
     """Encode the `bye` that the leg `to` receives."""
-    return typed_frame("bye", {"session_id": session_id, "to": to})
+    data = {"session_id": session_id, "to": to}
+    if decision is not None:
+        data |= {"code": decision.code, "reason": decision.reason}
+    return typed_frame("bye", data)
 
 
 def leave_frame(peer_id: str) -> bytes:

@@ -37,6 +37,7 @@ from tornado_webrtc.signaling.session import SessionTable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tornado_webrtc.signaling.message import Decision
     from tornado_webrtc.signaling.peer import Peer, PeerAddress
     from tornado_webrtc.signaling.session import Session
 
@@ -141,7 +142,9 @@ class SignalingServer:
         self.presence.put(peer)
         return [Announce(peer.scope)]
 
-    def leave(self, address: PeerAddress, reason: str, now: float) -> list[Action]:
+    def leave(
+        self, address: PeerAddress, reason: str, now: float, decision: Decision | None = None
+    ) -> list[Action]:
         """Take the peer of a connection out, whatever the cause.
 
         The other leg of each of its sessions is sent `bye`. `leave` goes only
@@ -153,6 +156,7 @@ class SignalingServer:
             address: The connection; without a peer nothing happens.
             reason: ``left``, ``disconnected``, ``replaced``, …
             now: Monotonic seconds.
+            decision: That it has to go; told to the other legs.
         """
         peer = self._peers.pop(address, None)
         if peer is None:
@@ -164,7 +168,7 @@ class SignalingServer:
             other = session.other(peer)
             self.sessions.end(session, now)
             actions += [
-                Send(other.address, bye_frame(session.id, other.id)),
+                Send(other.address, bye_frame(session.id, other.id, decision)),
                 SessionEnded(session, reason),
             ]
             bereft[other] = None
@@ -282,11 +286,20 @@ class SignalingServer:
         self.sessions.remember(bye.session_id, sender, other, now)
         return [echo, Send(other.address, bye_frame(bye.session_id, other.id))]
 
-    def end(self, session: Session, reason: str, now: float) -> list[Action]:
-        """End a live session and send `bye` to both legs."""
+    def end(
+        self, session: Session, reason: str, now: float, decision: Decision | None = None
+    ) -> list[Action]:
+        """End a live session and send `bye` to both legs.
+
+        Args:
+            session: The call.
+            reason: ``bye``, or why it has to end.
+            now: Monotonic seconds.
+            decision: That it has to end; told to both legs.
+        """
         self.sessions.end(session, now)
         byes = [
-            Send(leg.address, bye_frame(session.id, leg.id))
+            Send(leg.address, bye_frame(session.id, leg.id, decision))
             for leg in (session.caller, session.callee)
         ]
         return [*byes, SessionEnded(session, reason)]

@@ -39,7 +39,7 @@ def create_permission(server: TurnServer, request: Request) -> Steps:
     for peer in peers.values():
         _check_peer(server, allocation, peer)
     for peer in peers.values():
-        yield from _ask_about(allocation, peer)
+        yield from _ask_about(server, allocation, peer)
     _check_still_there(server, request, allocation)
     for peer in peers.values():
         _check_peer(server, allocation, peer)  # the rules may be others by now
@@ -56,12 +56,12 @@ def bind_channel(server: TurnServer, request: Request) -> Steps:
     if number is None or peer is None or number not in server.settings.channel_numbers:
         raise RejectionError(400)
     _check_peer(server, allocation, peer)
-    yield from _ask_about(allocation, peer)
+    yield from _ask_about(server, allocation, peer)
     _check_still_there(server, request, allocation)
     _check_peer(server, allocation, peer)  # the rules may be others by now
     hairpin = server.is_hairpin(peer.host)
     if hairpin and not server.allocations.is_live_relay(peer, request.now):
-        raise RejectionError(403)
+        raise _refused(server, "no-relay")
     _check_free(allocation, number, peer, request.now)
     _check_room(server, allocation, {peer.host}, request.now)
     _check_channel_room(server, allocation, number, request.now)
@@ -97,14 +97,21 @@ def _check_peer(server: TurnServer, allocation: Allocation, peer: TransportAddre
     """Refuse a peer of another family, or one that must not be reached."""
     if peer.family != allocation.relay.advertised.family:
         raise RejectionError(443)
-    if not server.may_reach(peer.host):
-        raise RejectionError(403)
+    verdict = server.verdict(peer.host)
+    if not verdict.allowed:
+        raise _refused(server, verdict.reason)
 
 
-def _ask_about(allocation: Allocation, peer: TransportAddress) -> Steps:
+def _ask_about(server: TurnServer, allocation: Allocation, peer: TransportAddress) -> Steps:
     """Let the caller refuse a peer that the policy allows."""
     if not (yield MayRelayTo(allocation, peer)):
-        raise RejectionError(403)
+        raise _refused(server, "plugin")
+
+
+def _refused(server: TurnServer, reason: str) -> RejectionError:
+    """Count a peer that must not be reached, and say so."""
+    server.counters[f"refused-peer-{reason}"] += 1
+    return RejectionError(403)
 
 
 def _check_still_there(server: TurnServer, request: Request, allocation: Allocation) -> None:

@@ -337,7 +337,7 @@ class TurnServer:
     def _review(self, allocation: Allocation) -> list[Action]:
         actions: list[Action] = []
         for ip, permission in tuple(allocation.permissions.items()):
-            if not self.may_reach(ip):
+            if not self.verdict(ip).allowed:
                 del allocation.permissions[ip]
                 self.deadlines.cancel(PermissionEnds(allocation.five_tuple, ip))
                 actions.append(Unpermit(allocation, ip))
@@ -353,15 +353,12 @@ class TurnServer:
         default, maximum = self.settings.default_lifetime_s, self.settings.max_lifetime_s
         return min(max(default, requested or 0), maximum)
 
-    def may_reach(self, ip: str) -> bool:
-        """Whether a peer's address may be relayed to: own relays by hairpin, others by policy."""
-        return self._verdict(ip).allowed
-
     def is_hairpin(self, ip: str) -> bool:
         """Whether only live relays may be reached at an address, since it is this relay's own."""
-        return self._verdict(ip).reason is Reason.HAIRPIN
+        return self.verdict(ip).reason is Reason.HAIRPIN
 
-    def _verdict(self, ip: str) -> Verdict:
+    def verdict(self, ip: str) -> Verdict:
+        """Whether a peer's address may be relayed to: own relays by hairpin, others by policy."""
         return self._policy.verdict(ip, hairpin=ip in self._relay_ips)
 
     def next_id(self) -> int:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tornado_webrtc.bucket import TokenBucket
+from tornado_webrtc.errors import SignalingError
 from tornado_webrtc.hooks import Identity
 from tornado_webrtc.signaling import PeerAddress
-from tornado_webrtc.signaling.message import HEARTBEAT
+from tornado_webrtc.signaling.message import HEARTBEAT, error_frame
 from tornado_webrtc.web.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ MAX_CLOSING_S = 2.0
 
 BURST_S = 5.0
 """Seconds' worth of messages that may come at once."""
+
+MAX_EXPIRY_WAIT_S = 60.0
+"""Seconds after which the clock is looked at again for an identity that expires: while a timer
+runs, the wall clock may be set and the machine may sleep."""
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +116,9 @@ class Connection:
 
     Attributes:
         opened_at: When it was taken in, monotonic seconds.
-        identity: Who the client proved to be, if a plugin asked.
+        identity: Who the client proved to be as it opened; it signs in as nobody else. None
+            if that is found out, if at all, when it signs in.
+        expires_at: Unix seconds at which what let it in expires; infinite for never.
         registered: Whether the client has ever signed in.
     """
 
@@ -121,6 +129,7 @@ class Connection:
         self.handshake = handshake
         self.opened_at = hub.clock.now()
         self.identity: Identity | None = None
+        self.expires_at = math.inf
         self.registered = False
         self._hub = hub
         self._transport = transport
@@ -162,6 +171,11 @@ class Connection:
         """Close the connection unless `new` comes in time; a `new` that is being judged came."""
         self._hello_since = self._hub.clock.now() if expected else None
         self._time_hello()
+
+    def admit(self, identity: Identity | None) -> None:
+        """Let an identity, or none, hold from now on: when it expires, this is closed (4401)."""
+        self.expires_at = math.inf if identity is None else identity.ends_at
+        self._time_expiry()
 
     def limits_changed(self, old: Signaling) -> None:
         """Go by the hub's limits as they are now.
@@ -391,6 +405,22 @@ class Connection:
         if not self.registered:
             self._hub.count("closed.no-hello")
             self.close(CloseCode.NO_HELLO, "no `new` in time", left="no-hello")
+
+    def _time_expiry(self) -> None:
+        left_s = self.expires_at - self._hub.clock.wall()
+        wait_s = 0 if math.isinf(left_s) else max(0.001, min(left_s, MAX_EXPIRY_WAIT_S))
+        self._again("expiry", wait_s, self._check_expiry)
+
+    def _check_expiry(self) -> None:
+        """The timer runs on the monotonic clock, and early: only the wall clock says it is so."""
+        if self._hub.clock.wall() < self.expires_at:
+            self._time_expiry()
+            return
+        error = SignalingError("identity-expired", "Your sign-in has expired.")
+        self._hub.count_error(error.code)
+        self._hub.count("closed.identity-expired")
+        self.send(error_frame("", error))
+        self.close(CloseCode.NOT_AUTHENTICATED, error.reason, left="identity-expired")
 
     def _heartbeat(self) -> None:
         self._outbox.put(HEARTBEAT)

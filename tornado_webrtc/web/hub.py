@@ -34,6 +34,7 @@ from tornado_webrtc.signaling import (
     SignalingServer,
 )
 from tornado_webrtc.signaling.message import (
+    Decision,
     Envelope,
     decode_envelope,
     error_frame,
@@ -43,6 +44,7 @@ from tornado_webrtc.signaling.server import DIRECTED_TYPES, Route
 from tornado_webrtc.web.announcer import Announcer
 from tornado_webrtc.web.connection import CloseCode, Connection, Handshake, Transport
 from tornado_webrtc.web.message import MessageContext
+from tornado_webrtc.web.refusal import RefusalLog
 from tornado_webrtc.web.registration import Registration
 
 __all__ = ["CORE_TYPES", "MAX_ERROR_CODES", "Hub"]
@@ -52,6 +54,9 @@ CORE_TYPES = frozenset({"", "new", "bye", "leave", "keepalive", *DIRECTED_TYPES}
 
 MAX_ERROR_CODES = 200
 """So many codes of errors are counted by themselves, all others as ``error.other``."""
+
+REMOVALS = frozenset({"kicked", "banned"})
+"""Why a peer leaves that has to: its calls must not go on past the server."""
 
 
 class Hub:
@@ -67,6 +72,7 @@ class Hub:
     Attributes:
         signaling: The state: peers, presence, sessions. Plugins only read it.
         counters: How often what happened, by name, since the start.
+        refusals: Logs who is not let in.
         draining: Calls that begin are refused; those that go on are not touched.
     """
 
@@ -85,6 +91,7 @@ class Hub:
         self.bans = BanList(clock.wall) if bans is None else bans
         self.signaling = SignalingServer(node_id, list_max=limits.legacy_list_max)
         self.counters: Counter[str] = Counter()
+        self.refusals = RefusalLog(clock.now)
         self._error_codes: set[str] = set()
         self.draining = False
         self._message_types: dict[str, tuple[str, MessageHandler]] = {}
@@ -131,8 +138,9 @@ class Hub:
 
     def drop(self, connection: Connection, reason: str) -> None:
         """A connection is closing: its peer leaves."""
+        decision = Decision("peer-removed") if reason in REMOVALS else None
         now = self.clock.now()
-        self.perform(self.signaling.leave(connection.address, reason, now))
+        self.perform(self.signaling.leave(connection.address, reason, now, decision))
 
     def connection_of(self, peer: Peer) -> Connection | None:
         """The connection of a peer, if this node holds it."""
@@ -189,8 +197,14 @@ class Hub:
         return True
 
     def end_session(self, session: Session, reason: str) -> None:
-        """End a live call; both legs are sent `bye`."""
-        self.perform(self.signaling.end(session, reason, self.clock.now()))
+        """End a live call for good, though it may not need the server.
+
+        Args:
+            session: The call.
+            reason: In plain words; both legs are told.
+        """
+        decision = Decision("call-ended", reason)
+        self.perform(self.signaling.end(session, reason, self.clock.now(), decision))
 
     def set_limits(self, limits: Signaling) -> None:
         """Let other limits hold, also for the connections that are there."""
@@ -202,10 +216,14 @@ class Hub:
             connection.limits_changed(old)
 
     def close_all(self, code: int, reason: str) -> None:
-        """End every call, for both legs alike, and close every connection."""
+        """End every call, for both legs alike, and close every connection.
+
+        Clients that can let their calls go on without the server.
+        """
         self._announcer.stop()
+        now = self.clock.now()
         for session in self.sessions():
-            self.end_session(session, "server-stopped")
+            self.perform(self.signaling.end(session, "server-stopped", now))
         for connection in tuple(self._connections.values()):
             connection.close(code, reason, left="server-stopped")
 
@@ -378,5 +396,7 @@ class Hub:
             connection = self._connection_at(send.address)
             if connection is not None:
                 connection.send_list(send.frame)
+                self.count("lists.sent")
                 sent += len(send.frame)
+        self.counters["lists.bytes"] += sent
         return sent

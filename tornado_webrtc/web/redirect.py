@@ -20,6 +20,7 @@ from tornado.web import HTTPError
 
 from tornado_webrtc.web.application import CoreApplication, Quiet, identifying, log_request
 from tornado_webrtc.web.handler import MissingPage, PageHandler
+from tornado_webrtc.web.static import ACME_CHALLENGE
 
 if TYPE_CHECKING:
     from tornado_webrtc.server import Server
@@ -29,9 +30,7 @@ __all__ = ["ChallengeHandler", "RedirectHandler", "make_redirect_application"]
 HTTPS_PORT = 443
 MAX_CHALLENGE_BYTES = 4096
 
-CHALLENGE_FOLDERS = (".well-known", "acme-challenge")
-
-_CHALLENGE_RULE = rf"/{re.escape('/'.join(CHALLENGE_FOLDERS))}/(.*)"
+_CHALLENGE_RULE = rf"/{re.escape('/'.join(ACME_CHALLENGE))}/(.*)"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,256}")
 """A token has 128 bits of entropy at least, in the base64url alphabet (RFC 8555 section 8.3)."""
 
@@ -146,7 +145,7 @@ def read_challenge(folder: Path, token: str) -> bytes | None:
     """
     if _TOKEN.fullmatch(token) is None:
         return None
-    for folders in (CHALLENGE_FOLDERS, ()):
+    for folders in (ACME_CHALLENGE, ()):
         try:
             content = _read_small_file(folder, folders, token)
         except OSError:

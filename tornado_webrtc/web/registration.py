@@ -57,12 +57,15 @@ class Registration:
             connection.identity = await self._identify(connection, "upgrade", None, None)
         except _RejectedError as rejected:
             self._hub.count_error(rejected.error.code)
+            self._log(connection, rejected.error.code)
             return rejected.code, rejected.error.reason
         user = connection.identity.subject if connection.identity else None
         ban = self._hub.bans.find(ip=connection.handshake.remote_ip, user=user)
         if ban is None:
+            connection.admit(connection.identity)
             return None
         self._hub.count("refused.banned")
+        self._log(connection, "banned")
         return CloseCode.NOT_ALLOWED, ban.told
 
     async def register(self, connection: Connection, envelope: Envelope) -> None:
@@ -81,12 +84,18 @@ class Registration:
             await self._join(connection, new)
         except _RejectedError as rejected:
             self._hub.count_error(rejected.error.code)
+            self._log(connection, rejected.error.code, new)
             refusal = self._hub.signaling.refuse(connection.address, envelope, rejected.error)
             self._hub.perform(refusal)
             connection.close(rejected.code, rejected.error.reason, left="refused")
         except SignalingError:
             connection.expect_hello(True)
             raise
+
+    def _log(self, connection: Connection, code: str, new: New | None = None) -> None:
+        which = connection.handshake, connection.address.connection_id
+        who = (None, None) if new is None else (new.id, _room(connection, new))
+        self._hub.refusals.tell(code, *which, *who)
 
     def _update(self, peer: Peer, new: New) -> None:
         if new.id != peer.id:
@@ -117,6 +126,7 @@ class Registration:
         )
         self._hub.welcome(peer)
         connection.registered = True
+        connection.admit(identity)
 
     async def _authenticate(self, connection: Connection, new: New) -> Identity | None:
         identity = connection.identity
@@ -150,11 +160,10 @@ class Registration:
             peer_id=peer_id,
             headers=handshake.headers,
         )
-        try:
-            answer = await self._hub.hooks.lookup("authenticate", strict=True, request=request)
-        except PluginError as error:
-            broken = SignalingError("plugin-failed", "Authentication does not work at the moment.")
-            raise _RejectedError(CloseCode.INTERNAL_ERROR, broken) from error
+        reason = "Authentication does not work at the moment."
+        answer = await self._ask("authenticate", request, reason)
+        if isinstance(answer, Identity) and answer.ends_at <= self._hub.clock.wall():
+            answer = Refused("Your sign-in has expired.")
         if answer is None or isinstance(answer, Identity):
             return answer
         reason = answer.reason if isinstance(answer, Refused) else "Not authenticated."
@@ -166,8 +175,17 @@ class Registration:
             return ""
         query = connection.handshake.query
         request = ScopeRequest(new.id, _room(connection, new), query, identity)
-        scope = await self._hub.hooks.lookup("scope_for", request=request)
+        reason = "Which peers you may meet cannot be found out at the moment."
+        scope = await self._ask("scope_for", request, reason)
         return scope if isinstance(scope, str) else ""
+
+    async def _ask(self, hook: str, request: object, reason: str) -> object:
+        """Ask plugins what decides whom a client gets at: one that fails lets nobody in."""
+        try:
+            return await self._hub.hooks.lookup(hook, strict=True, request=request)
+        except PluginError as error:
+            broken = SignalingError("plugin-failed", reason)
+            raise _RejectedError(CloseCode.INTERNAL_ERROR, broken) from error
 
     async def _ask_permission(
         self, connection: Connection, new: New, scope: str, identity: Identity | None

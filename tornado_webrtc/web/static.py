@@ -9,10 +9,10 @@ from tornado.web import HTTPError, StaticFileHandler
 
 from tornado_webrtc.web.handler import PageHandler
 
-__all__ = ["PageFiles"]
+__all__ = ["ACME_CHALLENGE", "PageFiles"]
 
 ACME_CHALLENGE = (".well-known", "acme-challenge")
-"""The only dotted folder that is served (RFC 8555 section 8.3)."""
+"""The folders of challenges, the only dotted ones that are served (RFC 8555 section 8.3)."""
 
 CONTENT_TYPES = {
     ".js": "text/javascript",

@@ -53,11 +53,9 @@ class TurnHandler(ApiHandler):
         form = self.get_argument("format", "uberti")
         if form not in {"uberti", "ice"}:
             raise ApiError(400, "bad-format", "The parameter `format` must be `uberti` or `ice`.")
-        await self._check_access(name)
+        ends_at = await self._check_access(name)
         servers = await self._servers(name)
-        turn = self.server.config.turn
-        wall = self.server.clock.wall()
-        credential = mint(self.server.secrets[0], name, turn.credential_ttl_s, wall)
+        credential = self._mint(name, ends_at)
         self.finish(
             rtc_configuration(credential, servers)
             if form == "ice"
@@ -81,22 +79,53 @@ class TurnHandler(ApiHandler):
         if ban is not None:
             raise ApiError(403, "banned", f"{ban.told[0].upper()}{ban.told[1:]}.")
 
-    async def _check_access(self, name: str) -> None:
+    async def _check_access(self, name: str) -> float:
+        """Find out whether somebody may have a credential.
+
+        Returns:
+            Unix seconds at which that is over; infinite if it is not.
+
+        Raises:
+            ApiError: He may not.
+        """
         self._refuse_banned(peer=name, user=name)
         access = self.server.config.turn.api_access
         if access == "peer":
-            is_peer = any(
-                peer.id == name and peer.remote_ip == self.remote_ip
-                for peer in self.server.hub.peers()
-            )
-            if not is_peer:
-                reason = "No peer of that id is signed in from your address."
-                raise ApiError(403, "not-a-peer", reason)
-        elif access == "auth":
+            return self._signed_in_until(name)
+        if access == "auth":
             identity = await self._authenticate(name)
             self._refuse_banned(user=identity.subject)
             if not identity.allows(name):
                 raise ApiError(403, "name-not-allowed", "Your token is not for this name.")
+            return identity.ends_at
+        return math.inf
+
+    def _signed_in_until(self, name: str) -> float:
+        """When the peer of a name, from the client's address, is no longer let in."""
+        hub = self.server.hub
+        found = (
+            hub.connection_of(peer)
+            for peer in hub.peers()
+            if peer.id == name and peer.remote_ip == self.remote_ip
+        )
+        ends = [connection.expires_at for connection in found if connection is not None]
+        if not ends:
+            reason = "No peer of that id is signed in from your address."
+            raise ApiError(403, "not-a-peer", reason)
+        return max(ends)
+
+    def _mint(self, name: str, ends_at: float) -> Credential:
+        """Make a credential that does not outlive what it is given for.
+
+        Raises:
+            ApiError: Less than a second is left of that.
+        """
+        wall = self.server.clock.wall()
+        ttl_s = int(min(self.server.config.turn.credential_ttl_s, ends_at - wall))
+        if ttl_s < 1:
+            headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            raise ApiError(401, "not-authenticated", "Your sign-in has expired.", headers)
+        return mint(self.server.secrets[0], name, ttl_s, wall)
 
     async def _authenticate(self, name: str) -> Identity:
         token = bearer_token(self.request)

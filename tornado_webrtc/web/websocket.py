@@ -114,13 +114,16 @@ class SignalingSocket(PageHandler, WebSocketHandler):
         ban = self._hub.bans.find(ip=handshake.remote_ip)
         if ban is not None:
             self._hub.count("refused.banned")
+            self._hub.refusals.tell("banned", handshake)
             return CloseCode.NOT_ALLOWED, ban.told
         if handshake.origin is not None and not self._origin_allowed(handshake.origin):
             self._hub.count("refused.origin")
+            self._hub.refusals.tell("origin", handshake)
             return CloseCode.NOT_ALLOWED, "pages from this origin are not allowed"
         refusal = self._hub.refusal(handshake.remote_ip)
         if refusal is not None:
             self._hub.count("refused.limit")
+            self._hub.refusals.tell("limit", handshake)
         return refusal
 
     def _origin_allowed(self, origin: str) -> bool:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tornado_webrtc.hooks import Identity
@@ -141,6 +141,24 @@ def test_missing_audience() -> None:
     assert identity(LOOSE).subject == "ann"
 
 
+# --- when what it allows ends -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leeway_s", [0.0, 30.0])
+def test_end_is_that_of_the_token(leeway_s: float) -> None:
+    """At the moment from which the token itself is refused."""
+    rules = ClaimRules(leeway_s=leeway_s, close_at_expiry=True)
+    ends_at = identity(rules, exp=NOW + 60).ends_at
+    assert ends_at == NOW + 60 + leeway_s
+    assert identity(rules, ends_at - 0.001, exp=NOW + 60).subject == "ann"
+    assert refusal(rules, ends_at, exp=NOW + 60).cause is Cause.EXPIRED
+
+
+def test_no_end_unless_it_is_wanted_and_known() -> None:
+    assert identity(ClaimRules(leeway_s=30.0), exp=NOW + 60).expires_at is None
+    assert identity(ClaimRules(required=(), close_at_expiry=True)).expires_at is None
+
+
 # --- the subject --------------------------------------------------------------------------------
 
 
@@ -230,6 +248,10 @@ def test_another_claim_may_list_ids_or_none() -> None:
     assert identity(none, peer_ids=["*"], **unnamed).peer_ids == ("ann",)
 
 
+def as_list(claimed: Any) -> list[Any]:
+    return claimed if isinstance(claimed, list) else [claimed]
+
+
 # --- anything -----------------------------------------------------------------------------------
 
 JSON = st.recursive(
@@ -237,15 +259,35 @@ JSON = st.recursive(
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
     max_leaves=5,
 )
-NAMES = st.sampled_from(["sub", "exp", "nbf", "iat", "iss", "aud", "peer_ids", "jti"])
+TIMES = {"exp": NOW + 10, "nbf": NOW - 10, "iat": NOW - 10}
+GOOD: dict[str, Any] = {
+    "sub": "ann",
+    "iss": "we",
+    "aud": ["calls"],
+    "peer_ids": ["desk"],
+    "jti": "1",
+    **TIMES,
+}
+NAMES = st.sampled_from(sorted(GOOD))
+VALUES = JSON | st.sampled_from(["ann", "we", "calls", NOW, NOW + 10, ["*"], 7])
 
 
-@given(st.dictionaries(NAMES, JSON | st.sampled_from(["ann", "calls", NOW + 10])))
-def test_whatever_is_claimed_is_an_identity_or_refused(claims: dict[str, Any]) -> None:
-    rules = ClaimRules(issuers=("ann",), audiences=("calls",))
+@given(st.dictionaries(NAMES, VALUES, max_size=2), st.sets(NAMES, max_size=2))
+@example({}, set())
+@example({"peer_ids": "*"}, set())
+@example({"sub": 7}, {"peer_ids"})
+def test_whatever_is_claimed_is_an_identity_or_refused(
+    changed: dict[str, Any], missing: set[str]
+) -> None:
+    claims = {name: each for name, each in (GOOD | changed).items() if name not in missing}
     try:
-        found = rules.identify(claims, NOW)
+        found = ClaimRules(issuers=("we",), audiences=("calls",)).identify(claims, NOW)
     except TokenError:
+        assert changed or missing
         return
+    assert found.subject == str(claims["sub"])
+    assert claims["iss"] == "we"
     assert "calls" in claims["aud"]
-    assert not found.allows("\0") or "peer_ids" in claims
+    assert claims["exp"] > NOW >= max(claims.get("nbf", 0), claims.get("iat", 0))
+    assert found.allows("desk") == bool({"desk", "*"} & set(as_list(claims.get("peer_ids", []))))
+    assert found.allows("somebody else") == ("*" in as_list(claims.get("peer_ids", [])))

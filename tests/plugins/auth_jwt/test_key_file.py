@@ -1,19 +1,13 @@
 """Files with keys: how changes are noticed, and that a bad one changes nothing."""
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tornado_webrtc.plugins.auth_jwt.key import Key, UnusableKeyError
-from tornado_webrtc.plugins.auth_jwt.key_file import (
-    MAX_FILE_BYTES,
-    PUBLIC_MODE,
-    SECRET_MODE,
-    KeyFile,
-)
+from tornado_webrtc.plugins.auth_jwt.key_file import PUBLIC_MODE, SECRET_MODE, KeyFile
 
 ExpectLog = Callable[[str], None]
 
@@ -60,26 +54,6 @@ def test_change_is_noticed(watched: Watched) -> None:
     assert watched.materials() == [b"two", b"three"]
 
 
-@pytest.mark.parametrize("age_s", [3600, -3600])
-def test_unchanged_file_is_not_read_again(watched: Watched, age_s: int) -> None:
-    watched.age_ns = age_s * 10**9
-    (first,) = watched.file.current()
-    (second,) = watched.file.current()
-    assert first is second
-
-
-def test_file_that_has_just_been_written_is_read_again(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two writes within the resolution of its time leave the same status."""
-    watched.age_ns = 10**6
-    assert watched.materials() == [b"one"]
-    status = watched.path.stat()
-    watched.path.write_text("two")
-    monkeypatch.setattr(Path, "stat", lambda _path: status)
-    assert watched.materials() == [b"two"]
-
-
 @pytest.mark.parametrize("age_ns", [10**6, 10**12])
 def test_bad_change_keeps_the_old_keys(
     watched: Watched, age_ns: int, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
@@ -97,81 +71,30 @@ def test_bad_change_keeps_the_old_keys(
     assert watched.file.error == ""
 
 
-def test_removed_file_keeps_the_old_keys(watched: Watched, expect_log: ExpectLog) -> None:
-    assert watched.materials() == [b"one"]
-    expect_log("No such file or directory; the earlier keys hold$")
-    watched.path.rename(watched.path.with_name("away"))
-    assert watched.materials() == [b"one"]
-    watched.path.with_name("away").rename(watched.path)
-    assert watched.materials() == [b"one"]
-    assert watched.file.error == ""
-
-
-def test_folder_that_comes_back(tmp_path: Path, expect_log: ExpectLog) -> None:
-    (tmp_path / "folder").mkdir()
-    watched = Watched(tmp_path / "folder" / "keys")
-    watched.write("one")
-    assert watched.materials() == [b"one"]
-    expect_log("No such file or directory; the earlier keys hold$")
-    away = watched.path.parent.rename(tmp_path / "away")
-    watched.file.refresh()
-    assert watched.file.error
-    away.rename(watched.path.parent)
-    assert watched.materials() == [b"one"]
-    assert watched.file.error == ""
-
-
-def test_what_is_no_file(tmp_path: Path, expect_log: ExpectLog) -> None:
-    expect_log("no token is accepted$")
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "large").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
-    for name, reason in (
-        ("missing", "No such file or directory"),
-        ("pipe", "it is no regular file"),
-        (".", "Is a directory"),
-        ("large", f"it has more than {MAX_FILE_BYTES} bytes"),
-    ):
-        file = KeyFile(tmp_path / name, parse, LOG, PUBLIC_MODE)
-        assert file.current() == ()
-        assert file.error == f"{tmp_path / name} cannot be used: {reason}"
-
-
-def test_largest_file(tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(b"x" * MAX_FILE_BYTES)
-    assert len(KeyFile(tmp_path / "large", parse, LOG, PUBLIC_MODE).current()) == 1
-
-
-def test_unreadable_file(unprivileged: Path, expect_log: ExpectLog) -> None:
-    expect_log("Permission denied; no token is accepted$")
-    (unprivileged / "keys").touch(mode=0)
-    assert KeyFile(unprivileged / "keys", parse, LOG, PUBLIC_MODE).current() == ()
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400, 0o440])
-def test_closed_file(watched: Watched, mode: int) -> None:
-    watched.write("one", mode)
-    assert watched.materials() == [b"one"]
-    assert watched.file.doubt == ""
-
-
-@pytest.mark.parametrize(("mode", "closed"), [(0o644, 0o640), (0o660, 0o640), (0o777, 0o740)])
-def test_open_file(watched: Watched, mode: int, closed: int) -> None:
-    watched.write("one", mode)
-    watched.file.refresh()
-    expected = f"has the mode {mode:04o}: others can read or change it; chmod {closed:o} it"
-    assert watched.file.doubt == f"{watched.path} {expected}"
-    watched.write("one", closed)
-    watched.file.refresh()
-    assert watched.file.doubt == ""
-
-
-@pytest.mark.parametrize(("mode", "doubtful"), [(0o644, False), (0o664, False), (0o666, True)])
-def test_public_keys_may_be_read_by_anybody(tmp_path: Path, mode: int, doubtful: bool) -> None:
-    (tmp_path / "keys").write_text("one")
-    (tmp_path / "keys").chmod(mode)
+def test_missing_file(tmp_path: Path, expect_log: ExpectLog) -> None:
+    expect_log("No such file or directory; no token is accepted$")
     file = KeyFile(tmp_path / "keys", parse, LOG, PUBLIC_MODE)
-    file.refresh()
-    assert ("others can change it; chmod 664 it" in file.doubt) == doubtful
+    assert file.current() == ()
+    assert file.error == f"{tmp_path / 'keys'} cannot be used: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed", "words"),
+    [
+        (0o640, SECRET_MODE, ""),
+        (0o644, SECRET_MODE, "can use {} (mode 0644): chmod 640 {}"),
+        (0o660, SECRET_MODE, "can use {} (mode 0660): chmod 640 {}"),
+        (0o644, PUBLIC_MODE, ""),
+        (0o664, PUBLIC_MODE, ""),
+        (0o666, PUBLIC_MODE, "can change {} (mode 0666): chmod 664 {}"),
+    ],
+)
+def test_mode(tmp_path: Path, mode: int, allowed: int, words: str) -> None:
+    path = tmp_path / "keys"
+    path.write_text("one")
+    path.chmod(mode)
+    doubt = KeyFile(path, parse, LOG, allowed).doubt
+    assert doubt == (words and f"other users of this machine {words.format(path, path)}")
 
 
 def test_without_a_log_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -62,6 +62,7 @@ def test_everything_is_taken_over() -> None:
         subject_claim="email",
         peer_ids=["{subject}", "{subject}-*"],
         peer_ids_claim="",
+        close_at_expiry="yes",
         allow_anonymous="yes",
         anonymous_peer_ids="guest-*",
     )
@@ -82,6 +83,7 @@ def test_everything_is_taken_over() -> None:
             subject_claim="email",
             peer_ids=("{subject}", "{subject}-*"),
             peer_ids_claim="",
+            close_at_expiry=True,
         ),
         allow_anonymous=True,
         anonymous_peer_ids=("guest-*",),
@@ -91,7 +93,7 @@ def test_everything_is_taken_over() -> None:
 
 def test_every_key_is_live() -> None:
     spec, mark = parse_specification(SPECIFICATION), own_marks(SPECIFICATION)
-    assert len(spec.scalars) == 19
+    assert len(spec.scalars) == 20
     assert {mark((name,)) for name in spec.scalars} == {"live"}
 
 
@@ -161,6 +163,8 @@ def test_nothing_doubtful() -> None:
     assert list(settings_doubts(read(**GOOD))) == []
     assert list(settings_doubts(read(**GOOD | {"allow_anonymous": "yes"}))) == []
     assert list(settings_doubts(read(**GOOD | {"anonymous_peer_ids": "*"}))) == []
+    some = {"allow_anonymous": "yes", "anonymous_peer_ids": ["??", "guest-*", "*?x"]}
+    assert list(settings_doubts(read(**GOOD | some))) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,11 @@ def test_nothing_doubtful() -> None:
         ({"peer_ids": ["{subject}", "*"]}, "peer_ids", "has a pattern without {subject}"),
         (
             {"allow_anonymous": "yes", "anonymous_peer_ids": ["[0-9]", "**"]},
-            *("anonymous_peer_ids", "has *: clients without a token may sign in under any id"),
+            *("anonymous_peer_ids", "has **: clients without a token may sign in under any id"),
+        ),
+        (
+            {"allow_anonymous": "yes", "anonymous_peer_ids": ["[0-9]?", "?*"]},
+            *("anonymous_peer_ids", "has ?*: clients without a token may sign in under any id"),
         ),
         ({"secret": [SECRET, "secret" * 6]}, "secret", "a secret with so few different characters"),
     ],

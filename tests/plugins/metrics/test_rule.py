@@ -29,6 +29,8 @@ def test_rules_fit_their_metrics(rules: object) -> None:
     [
         ("signaling", "connections", "connections_opened", ()),
         ("signaling", "message.offer", "messages_received", ("offer",)),
+        ("signaling", "lists.sent", "peer_lists_sent", ()),
+        ("signaling", "lists.bytes", "peer_list_bytes", ()),
         ("signaling", "error.not-found", "errors", ("not-found",)),
         ("signaling", "closed.no-pong", "connections_closed", ("no-pong",)),
         ("signaling", "new.thing", "events", ("signaling", "new.thing")),
@@ -38,6 +40,7 @@ def test_rules_fit_their_metrics(rules: object) -> None:
         ("turn", "binding", "turn_binding_requests", ()),
         ("turn", "error-437", "turn_errors", ("437",)),
         ("turn", "error-odd", "events", ("turn", "error-odd")),
+        ("turn", "refused-peer-built_in", "turn_refused_peers", ("built_in",)),
         ("turn", "dropped-malformed", "turn_ignored_messages", ("malformed",)),
         ("turn", "relay-bytes-to-peer", "turn_relayed_bytes", ("to-peer",)),
         ("turn", "relay-dropped-quota", "turn_relay_dropped_packets", ("quota",)),

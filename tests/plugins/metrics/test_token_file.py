@@ -61,7 +61,7 @@ def test_nothing_else_does(tmp_path: Path, authorization: str) -> None:
         (b"a" * (MIN_LENGTH - 1), "line 1: allowed is a token of 16 or more"),
         (ONE.encode() + b"\n\nsecret with spaces", "line 3: allowed is a token"),
         ("sëcret-with-accents".encode(), "line 1: allowed is a token"),
-        (b"a" * (MAX_FILE_BYTES + 1), f"has more than {MAX_FILE_BYTES} bytes"),
+        (b"a" * (MAX_FILE_BYTES + 1), f"cannot be read: it has more than {MAX_FILE_BYTES} bytes"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, reason: str) -> None:

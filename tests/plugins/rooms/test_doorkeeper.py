@@ -118,6 +118,36 @@ async def test_queue_is_bounded_and_the_loop_goes_on(doorkeeper: Doorkeeper, slo
     assert await doorkeeper.judge(slow, "sesame", "a") is RIGHT
 
 
+async def test_a_crowd_that_guesses_does_not_keep_out_who_does_not(
+    doorkeeper: Doorkeeper, slow: Slow
+) -> None:
+    crowd = [f"client {n}" for n in range(MAX_WAITING)]
+    for client in crowd:
+        assert await doorkeeper.judge(HASHED, "sesam", client) is WRONG
+    guesses = [asyncio.create_task(doorkeeper.judge(slow, "guess", client)) for client in crowd]
+    await until(lambda: slow.computed == 1)
+    knows = asyncio.create_task(doorkeeper.judge(slow, "sesame", "a"))
+    assert await guesses[-1] is Verdict.BUSY, "it has given way"
+    slow.go.set()
+    assert await knows is RIGHT
+    assert slow.computed < MAX_WAITING
+    assert Counter(await asyncio.gather(*guesses)) == {WRONG: MAX_WAITING - 1, Verdict.BUSY: 1}
+
+
+async def test_one_that_guesses_many_at_once_does_not_either(time: Time, slow: Slow) -> None:
+    doorkeeper = Doorkeeper(time, 0)
+    guesses = [
+        asyncio.create_task(doorkeeper.judge(slow, f"guess {n}", "x")) for n in range(MAX_WAITING)
+    ]
+    await until(lambda: slow.computed == 1)
+    knows = asyncio.create_task(doorkeeper.judge(slow, "sesame", "a"))
+    assert await guesses[-1] is Verdict.BUSY
+    slow.go.set()
+    assert await knows is RIGHT
+    assert Counter(await asyncio.gather(*guesses)) == {WRONG: MAX_WAITING - 1, Verdict.BUSY: 1}
+    await doorkeeper.close()
+
+
 async def test_many_with_the_right_password_cost_one_hash(
     doorkeeper: Doorkeeper, slow: Slow
 ) -> None:

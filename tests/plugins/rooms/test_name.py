@@ -20,6 +20,23 @@ from tornado_webrtc.plugins.rooms.name import MAX_NAME_LENGTH, BadNameError, roo
         ("\U0001f469\u200d\U0001f52c", "\U0001f469\u200d\U0001f52c"),
         ("a/b?c#d%20-\u00a0[*]", "a/b?c#d%20-\u00a0[*]"),
         ("..", ".."),
+        *[
+            (shown, shown)
+            for shown in (
+                "team \u2764\ufe0f",
+                "1\ufe0f\u20e3",
+                "\u203c\ufe0f",
+                "\U0001f469\U0001f3fd\u200d\U0001f52c",
+                "\u2764\ufe0f\u200d\U0001f525",
+                "\U0001f642\u200d\u2194\ufe0f",
+                "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc",
+                "\u0645\u064f\u200c\u0646",
+                "\u0915\u094d\u200d\u0937",
+                "\u0915\u094d\u200c\u0937",
+                "\u0d28\u0d4d\u200d",
+                "\ud55c\uae00",
+            )
+        ],
     ],
 )
 def test_spelling(written: str, name: str) -> None:
@@ -40,6 +57,16 @@ def test_spelling(written: str, name: str) -> None:
         ("a\ud800b", "invisible"),
         ("a\u2028b", "invisible"),
         ("\ufeffblue", "invisible"),
+        *[(blank, "invisible") for blank in "\u200d\u200c\u3164\u115f\u1160\uffa0\u2800\ufe0f"],
+        *[(f"board{blank}", "invisible") for blank in "\u034f\ufe00\ufe0f\u200d\u200c\U000e0100"],
+        *[(f"{blank}x", "invisible") for blank in "\u180b\u180d\u180f\u200c\u200d"],
+        *[(f"x{blank}y", "invisible") for blank in "\u17b4\u17b5\ufe0f\u200c\u200d"],
+        ("1\ufe0f", "invisible"),
+        ("\u2764\ufe0f\ufe0f", "invisible"),
+        ("\U0001f469\u200d", "invisible"),
+        ("\U0001f469\u200d\u200d\U0001f52c", "invisible"),
+        ("\u0646\u200c", "invisible"),
+        ("#\u200d*", "invisible"),
     ],
 )
 def test_no_name(written: str, fault: str) -> None:

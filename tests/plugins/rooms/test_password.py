@@ -53,10 +53,10 @@ def test_highest_cost_has_the_memory_that_it_needs() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "as `rooms hash` prints it"),
-        ("bcrypt:15:a:b", "as `rooms hash` prints it"),
-        (f"scrypt:15:{SALT}", "as `rooms hash` prints it"),
-        (f"scrypt:15:{SALT}:{KEY}:x", "as `rooms hash` prints it"),
+        ("", "`rooms hash` prints it behind hash="),
+        ("bcrypt:15:a:b", "`rooms hash` prints it behind hash="),
+        (f"scrypt:15:{SALT}", "`rooms hash` prints it behind hash="),
+        (f"scrypt:15:{SALT}:{KEY}:x", "`rooms hash` prints it behind hash="),
         (f"scrypt:13:{SALT}:{KEY}", "has to be 14 to 17"),
         (f"scrypt:18:{SALT}:{KEY}", "has to be 14 to 17"),
         (f"scrypt:\u0661\u0665:{SALT}:{KEY}", "has to be 14 to 17"),

@@ -1,6 +1,7 @@
 """The file of rooms: what its lines say, and what is wrong with them."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tornado_webrtc.plugins.rooms.room_file import (
     RoomFile,
     parse,
 )
+from tornado_webrtc.redaction import redact
 
 HASHED = HashedPassword.parse(
     "scrypt:14:c29kaXVtIGNobG9yaWRlIQ:tztoIICk3Vhxl0mGs9dkFv4tKkUIXpZHVZTZ87ExIw0"
@@ -61,7 +63,7 @@ def test_file_without_rooms_is_no_file(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("max_peers=3", "line 1: it begins with an option, but has to be NAME"),
+        ("max_peers=3", "line 1: it begins with an option, but has to be <NAME>"),
         ('""', "line 1: A room's name must not be empty"),
         ("a\u202eb", "line 1: A room's name must not hold"),
         ("x\nblue\nblue", "line 3: this room stands on line 2 already"),
@@ -75,7 +77,7 @@ def test_file_without_rooms_is_no_file(tmp_path: Path, text: str) -> None:
         ("a max_peers=1 max_peers=2", "line 1: one of max_peers, and one of"),
         ('a password=""', "line 1: the password is empty"),
         (f"a password=x hash={HASHED}", "line 1: one of max_peers, and one of password and hash"),
-        ("a hash=x", "line 1: a hash has to be as `rooms hash` prints it"),
+        ("a hash=x", "line 1: a hash is scrypt:15:SALT:KEY; `rooms hash` prints it behind"),
         ('a password="x', "line 1: it cannot be read from column 3 on"),
         ('"a"b', "line 1: it cannot be read from column 1 on"),
     ],
@@ -84,11 +86,23 @@ def test_fault(text: str, fault: str) -> None:
     with pytest.raises(BadRoomFileError) as raised:
         parse(text)
     assert str(raised.value).startswith(fault)
+    assert redact(str(raised.value)) == str(raised.value), "the log shows the hint as it is"
 
 
 def test_all_faults_at_once() -> None:
-    with pytest.raises(BadRoomFileError, match=r"line 1: .*; line 3: "):
+    with pytest.raises(BadRoomFileError, match=r"line 1: .*; line 3: ") as raised:
         parse("a b\nc\nd e\n")
+    assert [each.partition(":")[0] for each in raised.value.faults] == ["line 1", "line 3"]
+
+
+def test_many_faults(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_text("a b\n" * 1000)
+    with pytest.raises(BadRoomFileError) as raised:
+        RoomFile.read(tmp_path / "rooms")
+    assert len(raised.value.faults) == 21
+    assert all(each.startswith(f"{tmp_path}/rooms, ") for each in raised.value.faults)
+    assert raised.value.faults[-2].partition("rooms, ")[2].startswith("line 20: two names")
+    assert raised.value.faults[-1].endswith("rooms, 980 more lines are wrong")
 
 
 @pytest.mark.parametrize(
@@ -127,8 +141,24 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 def test_far_too_long(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
-    with pytest.raises(BadRoomFileError, match=r"rooms has more than 1 MB"):
+    with pytest.raises(BadRoomFileError, match=r"rooms cannot be read: it has more than \d+ bytes"):
         RoomFile.read(tmp_path / "rooms")
+
+
+def test_what_was_read_last_is_not_read_again(tmp_path: Path) -> None:
+    """A server reads it beside the event loop, to check it, and then in it."""
+    path = tmp_path / "rooms"
+    path.write_text("".join(f"room-{number} max_peers=6 password=x\n" for number in range(20_000)))
+    costs, found = [], []
+    for _ in range(2):
+        since = time.thread_time()
+        found.append(RoomFile.read(path).rooms)
+        costs.append(time.thread_time() - since)
+    assert costs[1] < costs[0] / 4
+    assert found[0] == found[1]
+    assert len(found[1]) == 20_000
+    path.write_text("other\n")
+    assert [*RoomFile.read(path).rooms] == ["other"]
 
 
 def test_faults_name_the_file(tmp_path: Path) -> None:
@@ -151,5 +181,5 @@ def test_mode(tmp_path: Path, mode: int, text: str, doubtful: bool) -> None:
     (tmp_path / "rooms").write_text(text)
     (tmp_path / "rooms").chmod(mode)
     doubt = RoomFile.read(tmp_path / "rooms").doubt
-    assert doubt.endswith("chmod 600 it") == doubtful
-    assert (f"has the mode {mode:04o}" in doubt) == doubtful
+    assert doubt.endswith(f"chmod 640 {tmp_path / 'rooms'}") == doubtful
+    assert (f"(mode {mode:04o})" in doubt) == doubtful

@@ -1,5 +1,7 @@
 """Rules: what each condition means, and what is no rule."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,5 +176,8 @@ def test_any_line_is_a_rule_or_a_fault(text: str) -> None:
             rule = Rule.parse(line, "here")
         except BadRuleError:
             continue
-        assert rule.fits(ALICE, SUPPORT) in (True, False)
-        assert Rule.parse(rule.text, "here").text == rule.text
+        again = Rule.parse(rule.text, "here")
+        assert (again.text, again.allows) == (rule.text, rule.allows)
+        for caller, callee in itertools.product((ALICE, SUPPORT), repeat=2):
+            assert again.fits(caller, callee) is rule.fits(caller, callee)
+        assert not rule.fits_all or rule.fits(ALICE, SUPPORT)

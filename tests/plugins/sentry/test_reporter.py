@@ -16,9 +16,10 @@ import sentry_sdk
 
 from tests.conftest import ExpectLog
 from tests.plugins.sentry.sink import KEY, Sink, sinking
+from tests.service import ROOT
 from tests.wire import until
 from tornado_webrtc.plugins.sentry import reporter as reporter_module
-from tornado_webrtc.plugins.sentry.reporter import BURST, FLUSH_S, MAX_WAITING, Gate, Reporter
+from tornado_webrtc.plugins.sentry.reporter import BURST, FLUSH_S, MAX_WAITING, Allowance, Reporter
 from tornado_webrtc.plugins.sentry.settings import Settings
 from tornado_webrtc.plugins.sentry.tally import Tally
 
@@ -171,7 +172,7 @@ async def test_own_lines_are_not_reported(sink: Sink, expect_log: ExpectLog) -> 
 
 
 async def test_storm(sink: Sink, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> None:
-    expect_log("too much to report: faults, 1 in all")
+    expect_log("too much to report; .* the faults that")
     async with reporting(sink, events_per_minute=5) as tally:
         for number in range(500):
             log.error("broken %d", number)
@@ -192,17 +193,37 @@ async def test_storm_of_exceptions_that_others_report(sink: Sink, expect_log: Ex
     assert "s3cr3t" not in sink.raw
 
 
-def test_gate() -> None:
+def test_allowance() -> None:
     for per_minute, burst in ((3, 3), (60, BURST)):
-        gate = Gate(per_minute)
-        assert [gate.take() for _ in range(burst + 1)] == [True] * burst + [False]
+        allowance = Allowance(per_minute)
+        assert [allowance.take() for _ in range(burst + 1)] == [True] * burst + [False]
+
+
+@pytest.mark.parametrize("logged_first", [False, True])
+async def test_what_is_caught_and_logged_costs_once(
+    sink: Sink, logged_first: bool, expect_log: ExpectLog
+) -> None:
+    """Be it reported or too much."""
+    expect_log("too much to report; .* the faults that")
+    async with reporting(sink, events_per_minute=2) as tally:
+        for number in range(4):
+            error = ValueError(f"broken {number}")
+            if not logged_first:
+                sentry_sdk.capture_exception(error)
+            log.error("it failed", exc_info=error)
+            log.error("and again", exc_info=error)
+            if logged_first:
+                sentry_sdk.capture_exception(error)
+    values = [event["exception"]["values"][0]["value"] for event in sink.events]
+    assert values == ["broken 0", "broken 1"]
+    assert tally.counts() == {"sent": 2, "dropped": 2, "lost": 0}
 
 
 # --- a Sentry that is not well ---------------------------------------------------------------
 
 
 async def test_dead(expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> None:
-    expect_log("Sentry did not take 1 events: it cannot be reached, or does not answer in time")
+    expect_log("Sentry did not take an event: it cannot be reached, or does not answer in time")
     async with sinking() as gone:
         pass
     began = time.monotonic()
@@ -220,7 +241,7 @@ async def test_dead(expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> 
 async def test_hanging(sink: Sink, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop goes on, and the end is not waited for; the queue is bounded."""
     monkeypatch.setattr(reporter_module, "BURST", 1000)
-    expect_log(f"Sentry did not take 1 events: {MAX_WAITING} wait already")
+    expect_log(f"Sentry did not take an event: {MAX_WAITING} wait already")
     sink.hangs = True
     slowest, ticks = 0.0, 0
     began = time.monotonic()
@@ -244,7 +265,7 @@ async def test_hanging(sink: Sink, expect_log: ExpectLog, monkeypatch: pytest.Mo
     [(500, "it answers with HTTP 500"), (413, "HTTP 413"), (429, "it answers with HTTP 429")],
 )
 async def test_refusing(sink: Sink, status: int, words: str, expect_log: ExpectLog) -> None:
-    expect_log(f"Sentry did not take 1 events: .*{words}")
+    expect_log(f"Sentry did not take an event: .*{words}")
     sink.statuses.append(status)
     async with reporting(sink) as tally:
         log.error("broken")
@@ -359,3 +380,24 @@ async def test_what_is_sent_goes_nowhere_else(sink: Sink, expect_log: ExpectLog)
             log.error("something")
     assert len(asked) == 1
     assert sink.raw == ""
+
+
+def test_the_library_never_prints_by_itself() -> None:
+    """Not even before anything is reported, and in a process that logs nowhere."""
+    code = """
+import logging
+from tests.plugins.sentry.test_reporter import settings_of
+from tornado_webrtc.plugins.sentry.reporter import Reporter
+from tornado_webrtc.plugins.sentry.tally import Tally
+settings = settings_of("http://key@127.0.0.1:9/1", debug=True)
+for _ in range(2):
+    reporter = Reporter(settings, "n", Tally(logging.root))
+    reporter.open()
+    logging.getLogger("sentry_sdk.errors").error("it says something")
+    reporter.detach()
+    reporter.close()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("", "")

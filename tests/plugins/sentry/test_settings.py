@@ -1,37 +1,23 @@
 """The section: what is taken over, what is wrong and doubtful in it."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sentry_sdk.utils import Dsn
 
+from tests.plugins.section import marks, said, section
 from tornado_webrtc import __version__
-from tornado_webrtc.config import Config, own_marks
-from tornado_webrtc.config.specification import make_validator, parse_specification
-from tornado_webrtc.hooks import Doubt
+from tornado_webrtc.config import Config
 from tornado_webrtc.plugins.sentry.settings import SPECIFICATION, Settings, dsn_fault
 
 DSN = "https://s3cr3t@o1.ingest.sentry.io/42"
 
 
-def section(**written: Any) -> Mapping[str, Any]:
-    spec, validator = parse_specification(SPECIFICATION), make_validator(None)
-    return {
-        name: validator.check(spec[name], written.get(name), missing=name not in written)
-        for name in spec.scalars
-    }
-
-
 def read(folder: Path | None = None, **written: Any) -> Settings:
     path = folder / "server.ini" if folder else None
-    return Settings.read(section(**written), Config(path=path))
-
-
-def said(settings: Settings) -> list[tuple[str, bool, str]]:
-    return [(key, isinstance(text, Doubt), text) for key, text in settings.findings]
+    return Settings.read(section(SPECIFICATION, **written), Config(path=path))
 
 
 def test_defaults() -> None:
@@ -52,8 +38,7 @@ def test_defaults() -> None:
 
 
 def test_every_key_is_live() -> None:
-    mark = own_marks(SPECIFICATION)
-    assert {mark((name,)) for name in parse_specification(SPECIFICATION).scalars} == {"live"}
+    assert marks(SPECIFICATION) == {"live"}
 
 
 def test_nothing_secret_is_shown() -> None:
@@ -61,7 +46,7 @@ def test_nothing_secret_is_shown() -> None:
 
 
 def test_no_dsn() -> None:
-    ((key, doubtful, text),) = said(read())
+    ((key, doubtful, text),) = said(read().findings)
     assert (key, doubtful) == ("dsn", False)
     assert "nothing would be reported; allowed is https://KEY@HOST/PROJECT" in text
 
@@ -78,7 +63,7 @@ def test_file_that_others_can_read(tmp_path: Path) -> None:
     file = tmp_path / "dsn"
     file.write_text(DSN)
     file.chmod(0o644)
-    ((key, doubtful, text),) = said(read(tmp_path, dsn_file="dsn"))
+    ((key, doubtful, text),) = said(read(tmp_path, dsn_file="dsn").findings)
     assert (key, doubtful) == ("dsn_file", True)
     assert f"chmod 600 {file}" in text
 
@@ -96,14 +81,14 @@ def test_bad_file(tmp_path: Path, content: bytes | None, words: str) -> None:
     if content is not None:
         (tmp_path / "dsn").write_bytes(content)
         (tmp_path / "dsn").chmod(0o600)
-    ((key, doubtful, text),) = said(read(tmp_path, dsn_file="dsn"))
+    ((key, doubtful, text),) = said(read(tmp_path, dsn_file="dsn").findings)
     assert (key, doubtful) == ("dsn_file", False)
     assert words in text
     assert "s3cr3t" not in text
 
 
 def test_both(tmp_path: Path) -> None:
-    ((key, doubtful, text),) = said(read(tmp_path, dsn=DSN, dsn_file="dsn"))
+    ((key, doubtful, text),) = said(read(tmp_path, dsn=DSN, dsn_file="dsn").findings)
     assert (key, doubtful) == ("dsn_file", False)
     assert "leave one of them out" in text
 
@@ -159,5 +144,5 @@ def test_doubts(dsn: str, doubt: str) -> None:
     settings = read(dsn=dsn)
     assert settings.dsn == dsn
     assert settings.faults == ()
-    assert [doubt in text for _, _, text in said(settings)] == ([True] if doubt else [])
+    assert [doubt in text for _, _, text in said(settings.findings)] == ([True] if doubt else [])
     assert "s3cr3t" not in str(settings.findings)

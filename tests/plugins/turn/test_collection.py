@@ -43,6 +43,7 @@ async def test_allocation_is_shown_as_it_is(start_turn: StartTurn, transport: st
         "id": "1",
         "user": "alice",
         "username": client.username,
+        "peer_id": "alice",
         "client": entry["client"],
         "remote_ip": HOST,
         "transport": transport,

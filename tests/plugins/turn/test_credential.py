@@ -8,7 +8,11 @@ from tornado_webrtc.config import Turn
 from tornado_webrtc.credential import mint, password_for
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import TurnCredential
-from tornado_webrtc.plugins.turn.credential import CredentialSource, read_users
+from tornado_webrtc.plugins.turn.credential import (
+    CredentialSource,
+    peer_id_of,
+    read_users,
+)
 
 
 def users(tmp_path: Path, content: str | bytes) -> Path:
@@ -99,3 +103,17 @@ def test_fixed_user_never_expires_and_comes_first(tmp_path: Path) -> None:
 def test_passwords_are_not_shown(tmp_path: Path) -> None:
     source = CredentialSource(Turn(users_file=users(tmp_path, "alice:wonderland\n")), ["secret"])
     assert "wonderland" not in repr(source.find("alice"))
+
+
+@pytest.mark.parametrize(
+    ("username", "expected"),
+    [
+        ("1800000000:alice", "alice"),
+        ("1800000000:a:b", "a:b"),
+        ("alice", None),
+        ("alice:1800000000", None),
+        ("1800000000", None),
+    ],
+)
+def test_whom_a_name_is_for(username: str, expected: str | None) -> None:
+    assert peer_id_of(username) == expected

@@ -33,6 +33,7 @@ class Reply:
         hangs: It says nothing until it is closed.
         hangs_up: It closes the connection instead.
         trickles: It sends the head, and never the end of the body.
+        waits: It answers when this is set.
     """
 
     status: int = 204
@@ -41,6 +42,7 @@ class Reply:
     hangs: bool = False
     hangs_up: bool = False
     trickles: bool = False
+    waits: asyncio.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Handler(RequestHandler):
 
     async def _reply(self, reply: Reply) -> None:
         await asyncio.sleep(0)
+        if reply.waits:
+            await reply.waits.wait()
         if reply.hangs:
             await self.receiver.closed.wait()
         if reply.hangs or reply.hangs_up:

@@ -1,5 +1,7 @@
 """Events that wait: bounded, in order."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,75 @@ def test_clear() -> None:
     backlog.put(event(2))
     assert backlog.clear() == 2
     assert backlog.idle
+
+
+def test_clear_while_one_is_sent() -> None:
+    backlog = Backlog(5)
+    first, second = event(1, "a"), event(3, "a")
+    for each in (first, event(2, "a"), event(2, "b")):
+        backlog.put(each)
+    assert backlog.take() is first
+    assert backlog.clear() == 2
+    backlog.put(second)
+    assert backlog.take() is None
+    backlog.finish(first)
+    assert backlog.take() is second
+    backlog.finish(second)
+    assert backlog.idle
+
+
+def test_many_of_one_busy_key_are_not_gone_through() -> None:
+    backlog = Backlog(100_000)
+    for number in range(50_000):
+        backlog.put(event(number, "a"))
+    taken(backlog)
+    began = time.perf_counter()
+    for _ in range(2000):
+        assert backlog.take() is None
+    assert time.perf_counter() - began < 1.0
+
+
+class Plain:
+    """What a backlog does, without a thought for time."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.waiting: list[Event] = []
+        self.busy: set[str] = set()
+
+    def put(self, new: Event) -> int:
+        self.waiting.append(new)
+        dropped = max(0, len(self.waiting) - self.limit)
+        del self.waiting[:dropped]
+        return dropped
+
+    def take(self) -> Event | None:
+        found = next((each for each in self.waiting if each.key not in self.busy), None)
+        if found is not None:
+            self.waiting.remove(found)
+            self.busy.add(found.key)
+        return found
+
+
+@given(st.integers(1, 6), st.lists(st.sampled_from([*"abcABC", "take", "finish", "last", "clear"])))
+def test_as_a_plain_list_would_do_it(limit: int, steps: list[str]) -> None:
+    backlog, plain, out = Backlog(limit), Plain(limit), list[Event]()
+    for number, step in enumerate(steps):
+        if step == "take":
+            found = backlog.take()
+            assert found is plain.take()
+            out += [found] if found else []
+        elif step in {"finish", "last"} and out:
+            done = out.pop(0 if step == "finish" else -1)
+            backlog.finish(done)
+            plain.busy.discard(done.key)
+        elif step == "clear":
+            assert backlog.clear() == len(plain.waiting)
+            plain.waiting.clear()
+        elif step in "abcABC":
+            new = event(number, step)
+            assert backlog.put(new) == plain.put(new)
+        assert (len(backlog), backlog.busy) == (len(plain.waiting), len(plain.busy))
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.sampled_from("abc"), st.booleans())))

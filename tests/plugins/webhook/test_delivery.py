@@ -1,74 +1,33 @@
 """Delivery to real receivers that fail, hang, refuse and come back."""
 
 import asyncio
-import logging
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.conftest import ExpectLog
+from tests.plugins.webhook.delivering import (
+    CLOCK,
+    Open,
+    deliver,
+    event,
+    ids,
+    log,
+    quick,
+    receiver,
+    settings_of,
+)
 from tests.plugins.webhook.receiver import OLD_SECRET, SECRET, Receiver, Reply, receiving
 from tests.wire import until
-from tornado_webrtc.clock import Clock
 from tornado_webrtc.plugins.webhook.delivery import COUNTERS, Delivery
-from tornado_webrtc.plugins.webhook.event import TYPES, Event
+from tornado_webrtc.plugins.webhook.event import Event
 from tornado_webrtc.plugins.webhook.retry import Backoff
-from tornado_webrtc.plugins.webhook.settings import Settings
 from tornado_webrtc.plugins.webhook.signature import parse_secret
 
-log = logging.getLogger("tornado_webrtc.plugins.webhook")
-CLOCK = Clock()
-
-Open = Callable[..., Awaitable[Delivery]]
-
-
-def quick() -> Backoff:
-    return Backoff(first_s=0.01, longest_s=0.05)
-
-
-def event(number: int, key: str = "") -> Event:
-    at, wall = CLOCK.now(), CLOCK.wall()
-    return Event("peer.joined", key or f"peer {number}", {"peer_id": f"p{number}"}, at, wall)
-
-
-def settings_of(url: str, **changes: object) -> Settings:
-    basis = Settings(
-        url=url, keys=(parse_secret(SECRET),), types=frozenset(TYPES), findings=(), flush_s=0.2
-    )
-    return replace(basis, **changes)  # type: ignore[arg-type]
-
-
-def ids(receiver: Receiver) -> list[str]:
-    return [each["data"]["peer_id"] for each in receiver.events]
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as made:
-        yield made
-
-
-@pytest.fixture
-async def deliver() -> AsyncIterator[Open]:
-    """A function that opens a delivery to a URL; the end of the test closes it."""
-    opened: list[Delivery] = []
-
-    async def open_delivery(
-        url: str, backoff: Callable[[], Backoff] = quick, **changes: object
-    ) -> Delivery:
-        delivery = Delivery(settings_of(url, **changes), "node", log, CLOCK, backoff)
-        delivery.open()
-        opened.append(delivery)
-        return delivery
-
-    yield open_delivery
-    for delivery in opened:
-        await delivery.close()
+__all__ = ["deliver", "receiver"]
 
 
 def counts(delivery: Delivery) -> dict[str, int]:
@@ -133,6 +92,28 @@ async def test_retry_after_is_honoured(
     first, second = receiver.requests
     assert second.at - first.at >= 1.0
     assert second.id == first.id
+
+
+@pytest.mark.parametrize("late", [204, 404])
+async def test_a_late_answer_does_not_take_back_a_pause(
+    receiver: Receiver, deliver: Open, late: int, expect_log: ExpectLog
+) -> None:
+    """One of two that were under way together fails; what the other is answered is older."""
+    expect_log("it answers with HTTP 429; 3 wait, the next attempt is in 600 s")
+    expect_log("events are dropped: the server stops")
+    if late == 404:
+        expect_log("events are dropped: .* refuses them")
+    answering = asyncio.Event()
+    receiver.replies.extend([Reply(429, {"Retry-After": "600"}), Reply(late, waits=answering)])
+    delivery = await deliver(receiver.url, concurrency=2)
+    for number in range(3):
+        delivery.put(event(number))
+    await until(lambda: delivery.counters["failed"] == 1)
+    answering.set()
+    await until(lambda: delivery.waiting == 2)
+    await asyncio.sleep(0.1)  # for what must not be sent
+    assert len(receiver.requests) == 2
+    receiver.usual = Reply(hangs=True)
 
 
 async def test_refused_is_not_tried_again(
@@ -213,6 +194,7 @@ async def test_oldest_give_way_and_the_next_says_how_many(
     await until(lambda: delivery.counters["failed"] > 0)
     for number in range(1, 8):
         delivery.put(event(number))
+    assert delivery.waiting == 4, "beside the three, the one that is being sent"
     receiver.usual = Reply()
     await until(lambda: delivery.counters["sent"] == 4)
     delivered = receiver.events[-4:]

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
+from tornado.httpclient import AsyncHTTPClient
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.conftest import ExpectLog
 from tests.plugins.webhook.receiver import OLD_SECRET, SECRET, Receiver, Reply, receiving
+from tests.wire import until
 from tornado_webrtc import __version__
 from tornado_webrtc.certificate import write_certificate
 from tornado_webrtc.plugins.webhook.endpoint import (
@@ -151,8 +154,11 @@ async def test_tls_with_an_authority_of_ones_own(tmp_path: Path, scheme: str) ->
 
 
 @pytest.mark.parametrize("trusted", ["system", "another"])
-async def test_tls_with_somebody_else(tmp_path: Path, trusted: str, expect_log: ExpectLog) -> None:
-    expect_log("SSL Error on .*")
+async def test_tls_with_somebody_else(
+    tmp_path: Path, trusted: str, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer says it: Tornado has no line for our side, and still one for the receiver's."""
+    expect_log("SSL Error on .* alert unknown ca")
     other = tmp_path / "other.pem"
     write_certificate(other, tmp_path / "other.key", ["127.0.0.1"])
     async with receiving(tmp_path) as receiver:
@@ -160,13 +166,17 @@ async def test_tls_with_somebody_else(tmp_path: Path, trusted: str, expect_log: 
         assert answer.verdict is Verdict.AGAIN
         assert answer.reason.startswith("its certificate is not trusted: ")
         assert receiver.requests == []
+        await until(lambda: "alert unknown ca" in caplog.text)
 
 
-async def test_tls_for_another_name(tmp_path: Path, expect_log: ExpectLog) -> None:
-    expect_log("SSL Error on .*")
+async def test_tls_for_another_name(
+    tmp_path: Path, expect_log: ExpectLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log("SSL Error on .* alert bad certificate")
     async with receiving(tmp_path) as receiver:
         url = receiver.url.replace("127.0.0.1", "localhost")
         answer = await post(url, ca_file=tmp_path / "receiver.pem")
+        await until(lambda: "alert bad certificate" in caplog.text)
     assert answer.verdict is Verdict.AGAIN
     assert "is not trusted" in answer.reason
 
@@ -175,6 +185,19 @@ async def test_authorities_that_are_gone(tmp_path: Path) -> None:
     async with receiving(tmp_path) as receiver:
         answer = await post(receiver.url, ca_file=tmp_path / "nowhere.pem")
     assert answer == Answer(Verdict.AGAIN, "No such file or directory")
+
+
+async def test_whatever_client_others_have_configured(receiver: Receiver) -> None:
+    class Other(SimpleAsyncHTTPClient):
+        def fetch_impl(self, *_arguments: object) -> None:
+            raise NotImplementedError
+
+    saved = AsyncHTTPClient._save_configuration()
+    try:
+        AsyncHTTPClient.configure(Other, defaults={"user_agent": "other"})
+        assert (await post(receiver.url)).verdict is Verdict.DELIVERED
+    finally:
+        AsyncHTTPClient._restore_configuration(saved)
 
 
 async def test_closed() -> None:

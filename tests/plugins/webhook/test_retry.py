@@ -59,10 +59,17 @@ def test_what_the_receiver_asks_for() -> None:
 
 def test_success_ends_it() -> None:
     backoff = Backoff()
-    assert not backoff.succeeded()
-    backoff.failed(0.0, 0.0)
-    assert backoff.succeeded()
+    backoff.failed(0.0, 0.5)
+    assert backoff.succeeded(0.5)
     assert (backoff.failures, backoff.until) == (0, 0.0)
+
+
+def test_success_of_one_that_was_under_way_already_changes_nothing() -> None:
+    backoff = Backoff(chance=lambda: 1.0)
+    backoff.failed(0.0, 0.5, asked_s=30.0)
+    assert not backoff.succeeded(0.4)
+    assert (backoff.failures, backoff.until) == (1, 30.5)
+    assert backoff.succeeded(30.5)
 
 
 def test_a_week_of_failures() -> None:

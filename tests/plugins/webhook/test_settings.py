@@ -1,39 +1,25 @@
 """The section: what is taken over, what is wrong and doubtful in it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.plugins.section import marks, said, section
 from tests.plugins.webhook.receiver import OLD_SECRET, SECRET
 from tornado_webrtc.certificate import write_certificate
-from tornado_webrtc.config import Config, own_marks
-from tornado_webrtc.config.specification import make_validator, parse_specification
-from tornado_webrtc.hooks import Doubt
+from tornado_webrtc.config import Config
 from tornado_webrtc.plugins.webhook.event import TYPES
 from tornado_webrtc.plugins.webhook.settings import SPECIFICATION, Settings, url_fault
 from tornado_webrtc.plugins.webhook.signature import parse_secret
+from tornado_webrtc.redaction import redact
 
 URL = "https://app.example.org/hook/s3cr3t"
 
 
-def section(**written: Any) -> Mapping[str, Any]:
-    spec, validator = parse_specification(SPECIFICATION), make_validator(None)
-    values = {"url": URL, **written}
-    return {
-        name: validator.check(spec[name], values.get(name), missing=name not in values)
-        for name in spec.scalars
-    }
-
-
 def read(folder: Path | None = None, **written: Any) -> Settings:
     path = folder / "server.ini" if folder else None
-    return Settings.read(section(**written), Config(path=path))
-
-
-def said(settings: Settings) -> list[tuple[str, bool, str]]:
-    return [(key, isinstance(text, Doubt), text) for key, text in settings.findings]
+    return Settings.read(section(SPECIFICATION, **{"url": URL, **written}), Config(path=path))
 
 
 def test_defaults() -> None:
@@ -45,8 +31,7 @@ def test_defaults() -> None:
 
 
 def test_every_key_is_live() -> None:
-    mark = own_marks(SPECIFICATION)
-    assert {mark((name,)) for name in parse_specification(SPECIFICATION).scalars} == {"live"}
+    assert marks(SPECIFICATION) == {"live"}
 
 
 def test_nothing_secret_is_shown() -> None:
@@ -65,7 +50,7 @@ def test_several_secrets_in_order(tmp_path: Path) -> None:
 
 
 def test_no_secret() -> None:
-    ((key, doubtful, text),) = said(read())
+    ((key, doubtful, text),) = said(read().findings)
     assert (key, doubtful) == ("secret", False)
     assert "echo whsec_$(openssl rand -base64 32)" in text
 
@@ -75,7 +60,7 @@ def test_bad_secret(tmp_path: Path) -> None:
     file.write_text("whsec_s3cr3t\n")
     file.chmod(0o600)
     settings = read(tmp_path, secret=["s3cr3t"], secret_file="secrets")
-    assert [key for key, _, _ in said(settings)] == ["secret", "secret_file"]
+    assert [key for key, _, _ in said(settings.findings)] == ["secret", "secret_file"]
     assert len(settings.faults) == 2
     assert "s3cr3t" not in str(settings.findings)
 
@@ -87,13 +72,15 @@ def test_bad_secret(tmp_path: Path) -> None:
 def test_bad_secret_file(tmp_path: Path, content: bytes | None, words: str) -> None:
     if content is not None:
         (tmp_path / "secrets").write_bytes(content)
-    ((key, doubtful, text),) = said(read(tmp_path, secret_file="secrets"))
+    ((key, doubtful, text),) = said(read(tmp_path, secret_file="secrets").findings)
     assert (key, doubtful) == ("secret_file", False)
     assert words in text
+    line = f"webhook.{key}: {text}"
+    assert redact(line) == line, "the log shows the hint as it is"
 
 
 def test_no_regular_file(tmp_path: Path) -> None:
-    ((key, _, text),) = said(read(tmp_path, secret_file=str(tmp_path)))
+    ((key, _, text),) = said(read(tmp_path, secret_file=str(tmp_path)).findings)
     assert key == "secret_file"
     assert "cannot be read" in text
 
@@ -102,7 +89,7 @@ def test_secret_file_that_others_can_read(tmp_path: Path) -> None:
     file = tmp_path / "secrets"
     file.write_text(SECRET)
     file.chmod(0o644)
-    ((key, doubtful, text),) = said(read(tmp_path, secret_file="secrets"))
+    ((key, doubtful, text),) = said(read(tmp_path, secret_file="secrets").findings)
     assert (key, doubtful) == ("secret_file", True)
     assert "chmod 600" in text
 
@@ -120,7 +107,7 @@ def test_secret_file_that_others_can_read(tmp_path: Path) -> None:
     ],
 )
 def test_good_urls(url: str) -> None:
-    assert said(read(url=url, secret=SECRET)) == []
+    assert said(read(url=url, secret=SECRET).findings) == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +115,7 @@ def test_good_urls(url: str) -> None:
     ["http://93.184.216.34/", "http://app.example.org/hook", "HTTP://app.example.org/hook"],
 )
 def test_plain_http_over_the_internet(url: str) -> None:
-    ((key, doubtful, text),) = said(read(url=url, secret=SECRET))
+    ((key, doubtful, text),) = said(read(url=url, secret=SECRET).findings)
     assert (key, doubtful) == ("url", True)
     assert "use https" in text
 
@@ -173,12 +160,14 @@ def test_events(patterns: list[str], types: set[str]) -> None:
     ("pattern", "words"),
     [
         ("peer.jioned", "'peer.jioned' is no event; did you mean peer.joined?"),
-        ("Session.*", "'Session.*' is no event; "),
+        ("Session.*", "'Session.*' is no event; did you mean session.*?"),
+        ("sessions.*", "'sessions.*' is no event; did you mean session.*?"),
+        ("allocations.*", "'allocations.*' is no event; did you mean allocation.*?"),
         ("zzz", "there are peer.joined, peer.left, "),
     ],
 )
 def test_no_such_event(pattern: str, words: str) -> None:
-    ((key, doubtful, text),) = said(read(secret=SECRET, events=["peer.left", pattern]))
+    ((key, doubtful, text),) = said(read(secret=SECRET, events=["peer.left", pattern]).findings)
     assert (key, doubtful) == ("events", False)
     assert words in text
 
@@ -195,6 +184,6 @@ def test_authorities(tmp_path: Path) -> None:
 def test_bad_authorities(tmp_path: Path, content: str | None, words: str) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
-    ((key, doubtful, text),) = said(read(tmp_path, secret=SECRET, ca_file="ca.pem"))
+    ((key, doubtful, text),) = said(read(tmp_path, secret=SECRET, ca_file="ca.pem").findings)
     assert (key, doubtful) == ("ca_file", False)
     assert words in text
