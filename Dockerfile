@@ -25,7 +25,7 @@ WORKDIR /source
 COPY release/requirements.txt release/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
     /pip/bin/pip --python /opt/tornado-webrtc install --no-cache-dir --no-deps \
-        --require-hashes --requirement release/requirements.txt
+        --only-binary :all: --require-hashes --requirement release/requirements.txt
 COPY . .
 # Native parts are to be mandatory in an image. There are none yet, and nothing reads this
 # variable: the wheel is pure Python. With the first native part, its build reads it (and

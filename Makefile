@@ -17,7 +17,7 @@ RELEASE ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
-LIBRARIES := signaling stun
+LIBRARIES := signaling stun turn
 
 # Browser tests drive the system's Chromium.
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
@@ -70,7 +70,7 @@ coverage: system environment
 # Each pure library is covered by its own tests alone, every branch.
 coverage-libraries: environment
 	@set -e; for library in $(LIBRARIES); do \
-		$(BIN)/pytest -q tests/$$library --cov=tornado_webrtc.$$library --cov-fail-under=100; \
+		$(PYTEST) -q tests/$$library --cov=tornado_webrtc.$$library --cov-fail-under=100; \
 	done
 
 bench: environment
@@ -134,6 +134,7 @@ system:
 	command -v shellcheck >/dev/null || missing="$$missing shellcheck"; \
 	command -v aws >/dev/null || missing="$$missing awscli"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	command -v jq >/dev/null || missing="$$missing jq"; \
 	echo '#include <openssl/evp.h>' | cc -E - >/dev/null 2>&1 || \
 		missing="$$missing gcc libc6-dev libssl-dev"; \
 	if [ -z "$$missing" ]; then \

@@ -8,7 +8,8 @@ tornado_webrtc/www.
 from setuptools import find_namespace_packages, find_packages, setup
 
 PACKAGE = "tornado_webrtc"
-DATA = ("conf", "www")
+# What a server has made beside its configuration, secrets among it, is in no package.
+DATA = {"conf": ["server.*", "skeleton/**/*"], "www": ["**/*"]}
 
 core = find_packages(include=[PACKAGE, f"{PACKAGE}.*"])
 plugins = find_namespace_packages("plugins", exclude=["*__pycache__*"])
@@ -27,7 +28,7 @@ setup(
     package_data={
         PACKAGE: ["py.typed"],
         **{f"{PACKAGE}.plugins.{name}": ["**/*"] for name in top},
-        **{f"{PACKAGE}.{name}": ["**/*"] for name in DATA},
+        **{f"{PACKAGE}.{name}": patterns for name, patterns in DATA.items()},
     },
     include_package_data=False,
     zip_safe=False,

@@ -4,22 +4,24 @@
 set -euo pipefail
 umask 022
 
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/settings.sh
 . "$here/settings.sh"
 
 usage() {
     cat <<'END'
-Usage: certificate.sh [--settings FILE]
+Usage: certificate.sh [--renew] [--settings FILE]
 
   Ask Let's Encrypt for a certificate for DOMAIN, once. The running server answers the
   challenge on port 80, and takes the new certificate up without a restart. A hook does the
-  same for every renewal; certbot's own timer asks for those.
+  same for every renewal, whoever asks for it.
 
   Nothing is done if DOMAIN is not set, or if server.ini names another certificate than
-  tls/fullchain.pem beside it: then the certificate is yours. deploy.sh calls this.
+  tls/fullchain.pem beside it: then the certificate is yours. deploy.sh calls this, and so
+  does the timer that install.sh puts into place, with --renew.
 
 Options:
+  --renew          If it is there, renew it when it is time for that.
   --settings FILE  Instead of /etc/tornado-webrtc/deploy.conf.
   -h, --help       Show this.
 
@@ -46,7 +48,7 @@ answers_challenges() {
     local answer
     install -d -m 755 "$1/.well-known" "$folder"
     printf '%s' "$$" >"$folder/$token"
-    answer=$(curl --silent --max-time 5 --header "Host: ${SETTING[DOMAIN]}" \
+    answer=$(curl --disable --noproxy '*' --silent --max-time 5 --header "Host: ${SETTING[DOMAIN]}" \
         "http://127.0.0.1:${SETTING[HTTP_PORT]}/.well-known/acme-challenge/$token") || true
     rm -f "$folder/$token"
     [[ $answer == "$$" ]]
@@ -67,6 +69,13 @@ ask() {
             'The name has to lead to this machine, and port 80 has to be open to everybody.'
 }
 
+renew() {
+    "${SETTING[CERTBOT]}" renew --quiet --no-random-sleep-on-renew \
+        --config-dir "${SETTING[LETSENCRYPT]}" --cert-name "${SETTING[DOMAIN]}" ||
+        die "the certificate for ${SETTING[DOMAIN]} was not renewed" \
+            'What certbot says stands above; the certificate in use stays until its end.'
+}
+
 put_hook() {
     local folder=${SETTING[LETSENCRYPT]}/renewal-hooks/deploy
     install -d "$folder"
@@ -78,8 +87,10 @@ put_hook() {
 }
 
 main() {
+    local renewing=no
     while (($#)); do
         case $1 in
+        --renew) renewing=yes ;;
         --settings) needs_value "$@" && SETTINGS_FILE=$2 && shift ;;
         -h | --help) usage && exit ;;
         *) misused "found '$1'" ;;
@@ -100,7 +111,11 @@ main() {
     [[ -n $webroot ]] || die "${SETTING[CONF]} has no challenge_dir" 'Write challenge_dir = acme.'
     lineage=${SETTING[LETSENCRYPT]}/live/${SETTING[DOMAIN]}
     put_hook
-    [[ -e $lineage/fullchain.pem ]] || ask "$webroot"
+    if [[ ! -e $lineage/fullchain.pem ]]; then
+        ask "$webroot"
+    elif [[ $renewing == yes ]]; then
+        renew
+    fi
     if ! cmp -s "$lineage/fullchain.pem" "$cert"; then
         RENEWED_LINEAGE=$lineage "${SETTING[LETSENCRYPT]}/renewal-hooks/deploy/tornado-webrtc"
         say "the certificate of ${SETTING[DOMAIN]} is in use"

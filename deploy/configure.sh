@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Make the first configuration, with a release that is installed; --help says more.
 #
-# `tornado-webrtc init` makes it, in a folder beside; server.ini comes last, so a run that
-# is cut off is done again from the start.
+# `tornado-webrtc init` makes it, in a folder beside. What gets its name there is complete;
+# server.ini comes last, so a run that is cut off is gone on with by the next.
 
 set -euo pipefail
 umask 022
 
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/settings.sh
 . "$here/settings.sh"
 
@@ -15,8 +15,9 @@ usage() {
     cat <<'END'
 Usage: configure.sh [--settings FILE] RELEASE
 
-  Make server.ini, a TURN secret and a development certificate, if there is no server.ini.
-  RELEASE is the folder of an installed release. deploy.sh calls this the first time.
+  Make server.ini, and with it a TURN secret and a development certificate, if there is no
+  server.ini. A secret and a certificate that are there stay. RELEASE is the folder of an
+  installed release. deploy.sh calls this the first time.
 
 Options:
   --settings FILE  Instead of /etc/tornado-webrtc/deploy.conf.
@@ -50,17 +51,40 @@ configure() {
     put general state_dir "${SETTING[STATE_DIR]}"
     [[ -z ${SETTING[PUBLIC_IP]} ]] || put turn public_ip "${SETTING[PUBLIC_IP]}"
     install -d -m 755 "$folder/acme"
-    install -d -m 750 "$folder/tls"
-    mv "$made/certs/cert.pem" "$folder/tls/fullchain.pem"
-    mv "$made/certs/key.pem" "$folder/tls/privkey.pem"
-    mv "$made/secret" "$folder/secret"
-    give "root:$group" "$folder/tls" "$made/server.ini"
-    give "$group:$group" "$folder/secret" "$folder/tls/fullchain.pem" "$folder/tls/privkey.pem"
+    install -d -m 750 "$made/tls"
+    mv "$made/certs/cert.pem" "$made/tls/fullchain.pem"
+    mv "$made/certs/key.pem" "$made/tls/privkey.pem"
+    give "root:$group" "$made/tls" "$made/server.ini"
+    give "$group:$group" "$made/secret" "$made"/tls/*.pem
     chmod 640 "$made/server.ini"
     sync -f "$made"
+    put_secret "$folder/secret"
+    put_certificate "$folder/tls"
     mv "$made/server.ini" "${SETTING[CONF]}"
+    sync -f "$folder"
     rm -rf "$made"
-    say "${SETTING[CONF]} is made, for ${SETTING[DOMAIN]}, with a development certificate"
+    say "${SETTING[CONF]} is made, for ${SETTING[DOMAIN]}"
+}
+
+# Credentials that clients have are made with the secret that is there.
+put_secret() {
+    if [[ -e $1 ]]; then
+        say "$1 is there, and stays"
+    else
+        mv "$made/secret" "$1"
+    fi
+}
+
+# Both files come at once: a key of one certificate with another one starts no server.
+put_certificate() {
+    if [[ -e $1/fullchain.pem && -e $1/privkey.pem ]]; then
+        say "the certificate in $1 is there, and stays"
+    elif mv -T "$made/tls" "$1"; then
+        say "a development certificate is made"
+    else
+        die "$1 is there, but not with fullchain.pem and privkey.pem in it" \
+            'Put both there, or move the folder away.'
+    fi
 }
 
 main() {

@@ -9,7 +9,7 @@
 set -euo pipefail
 umask 022
 
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/settings.sh
 . "$here/settings.sh"
 
@@ -48,13 +48,13 @@ parse() {
     while (($#)); do
         case $1 in
         -b) needs_value "$@" && bucket=$2 && shift ;;
-        -f) needs_value "$@" && action=s3 zip=$2 && shift ;;
-        --local) needs_value "$@" && action=local zip=$2 && shift ;;
+        -f) needs_value "$@" && to_do s3 && zip=$2 && shift ;;
+        --local) needs_value "$@" && to_do local && zip=$2 && shift ;;
         --rollback)
-            action=rollback
+            to_do rollback
             [[ ${2:--} == -* ]] || { release=$2 && shift; }
             ;;
-        --list) action=list ;;
+        --list) to_do list ;;
         --no-certificate) certificate=no ;;
         --settings) needs_value "$@" && SETTINGS_FILE=$2 && shift ;;
         -h | --help) usage && exit ;;
@@ -63,6 +63,11 @@ parse() {
         shift
     done
     [[ -n $action ]] || misused 'nothing to do: -f, --local, --rollback or --list is missing'
+}
+
+to_do() {
+    [[ -z $action ]] || misused 'more than one of -f, --local, --rollback and --list'
+    action=$1
 }
 
 # --- releases ---------------------------------------------------------------------------
@@ -75,7 +80,7 @@ releases() {
         if [[ -x $path/bin/tornado-webrtc ]]; then
             printf '%s\n' "${path##*/}"
         fi
-    done | sort -r
+    done | LC_ALL=C sort -r
 }
 
 current() {
@@ -90,11 +95,14 @@ verdict() {
     printf '%s\n' "${said:-unknown}"
 }
 
+# A server that serves is not given up because its verdict finds no room: NAME VERDICT.
 judge() {
-    [[ -d $root/releases/$1 ]] || return 0
-    printf '%s\n' "$2" >"$root/releases/.verdict"
-    mv "$root/releases/.verdict" "$root/releases/$1/verdict"
-    sync -f "$root"
+    local folder=$root/releases
+    [[ -n $1 && -d $folder/$1 ]] || return 0
+    if ! { printf '%s\n' "$2" >"$folder/.verdict" &&
+        mv "$folder/.verdict" "$folder/$1/verdict" && sync -f "$root"; }; then
+        warn "it cannot be written down that $1 is $2; is the disk full?"
+    fi
 }
 
 # The newest good release besides one.
@@ -130,7 +138,8 @@ fetch() {
         aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} s3 cp --only-show-errors \
             "s3://$bucket/$name" "$incoming/${name##*/}" ||
             die "s3://$bucket/$name cannot be fetched; nothing was changed" \
-                'Is it there, and may this machine read it? Look: aws s3 ls' "s3://$bucket/"
+                'Is it there, and may this machine read it? Who may not list a bucket gets the' \
+                'same answer (403) for both. Look from elsewhere, or upload it again.'
     done
     zip=$incoming/${zip##*/}
 }
@@ -152,14 +161,14 @@ check_sum() {
 # Make a release that is complete, or none; its name is in $release then.
 install_release() {
     local version making python=${SETTING[PYTHON]}
-    local -a venv_args pip_args
+    local -a venv_args pip_args programs
     read -ra venv_args <<<"${SETTING[VENV_ARGS]}"
     read -ra pip_args <<<"${SETTING[PIP_ARGS]}"
     "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         die "$python is no Python 3.11 or newer that can make environments" \
             "Name another one: PYTHON=… in $SETTINGS_FILE, or install python3-venv."
     version=$("$python" "$here/unpack.py" "$zip" "$incoming/unpacked") ||
-        die 'nothing was changed' 'Make the ZIP anew: make release.'
+        die 'there is no new release; nothing was changed'
     release=$(date -u +%Y%m%dT%H%M%SZ)-v$version
     making=$root/releases/.making-$release
     [[ ! -e $root/releases/$release ]] || die "$release is there already; try again"
@@ -169,54 +178,81 @@ install_release() {
     pip "$making" "${pip_args[@]}" --require-hashes --requirement "$making/requirements.txt"
     pip "$making" "${pip_args[@]}" --no-deps --no-index "$making"/tornado_webrtc-*.whl
     # Programs name their interpreter by its whole path.
-    grep -rlIF "$making" "$making/bin" "$making/pyvenv.cfg" | while IFS= read -r file; do
-        sed -i "s|$making|$root/releases/$release|g" "$file"
-    done
+    mapfile -t programs < <(grep -rlIF "$making" "$making/bin" "$making/pyvenv.cfg")
+    sed -i "s|$making|$root/releases/$release|g" "${programs[@]}"
     sync -f "$making"
     mv -T "$making" "$root/releases/$release"
 }
 
+# Wheels are unpacked; anything else would run its own code here, as root.
 pip() {
     local environment=$1
     shift
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --no-input --no-cache-dir "$@" ||
+        --no-input --no-cache-dir --only-binary :all: "$@" ||
         die 'pip could not install the release; nothing was changed' \
             'What it says stands above. Does this machine reach its package index?'
 }
 
 # --- the configuration ------------------------------------------------------------------
 
+there_will_be_a_configuration() {
+    [[ -e ${SETTING[CONF]} || -n ${SETTING[DOMAIN]} ]] ||
+        die "there is no ${SETTING[CONF]}" 'Run install.sh --domain NAME, or write it.'
+}
+
+# Whether a release takes the configuration, read as the service reads it.
+takes_configuration() {
+    as_service_user "$root/releases/$1/bin/tornado-webrtc" check --conf "${SETTING[CONF]}"
+}
+
 check_configuration() {
-    local new=$root/releases/$1
-    if [[ ! -e ${SETTING[CONF]} ]]; then
-        [[ -n ${SETTING[DOMAIN]} ]] ||
-            die "there is no ${SETTING[CONF]}" 'Run install.sh --domain NAME, or write it.'
-        bash "$here/configure.sh" --settings "$SETTINGS_FILE" "$new"
+    if [[ ! -e ${SETTING[CONF]} ]] &&
+        ! bash "$here/configure.sh" --settings "$SETTINGS_FILE" "$root/releases/$1"; then
+        remove "$1"
+        die "${SETTING[CONF]} could not be made; $1 was taken away"
     fi
-    as_service_user "$new/bin/tornado-webrtc" check --conf "${SETTING[CONF]}" && return
-    rm -rf "$new"
-    die "the configuration is not right for $1, which was taken away; nothing else was changed" \
+    takes_configuration "$1" && return
+    remove "$1"
+    die "the configuration is not right for $1, which was taken away; the service was left alone" \
         "Mend ${SETTING[CONF]} (what is wrong stands above), then run this again."
 }
 
 # --- switching over ---------------------------------------------------------------------
 
 link_to() {
-    ln -sfn "releases/$1" "$root/.current"
-    mv -T "$root/.current" "$root/current"
-    sync -f "$root"
+    ln -sfn "releases/$1" "$root/.current" && mv -T "$root/.current" "$root/current" &&
+        sync -f "$root"
 }
 
-# Whether the service runs a release, and takes clients. It is asked by the name that this
-# machine has for itself, which stands in no certificate.
-serves() {
+# Whether the process of the service is that of a release.
+runs() {
     local pid program
     pid=$("${SETTING[SYSTEMCTL]}" show --property=MainPID --value "${SETTING[SERVICE]}") ||
         return 1
     IFS= read -r -d '' program 2>/dev/null <"/proc/$pid/cmdline" || return 1
-    [[ $program == "$root/releases/$1/bin/"* ]] &&
-        curl --fail --silent --insecure --max-time 5 --output /dev/null "${SETTING[READY_URL]}"
+    [[ $program == "$root/releases/$1/bin/"* ]]
+}
+
+# The server is asked by the name that this machine has for itself, which stands in no
+# certificate, and directly, whatever proxy this machine has.
+ask() {
+    curl --disable --noproxy '*' --fail --silent --insecure --max-time 5 --output /dev/null \
+        "$@" "${SETTING[READY_URL]}"
+}
+
+# Whether the service runs a release, and takes clients.
+serves() { runs "$1" && ask; }
+
+why_not() {
+    local said
+    if ! runs "$1"; then
+        printf '%s does not run it' "${SETTING[SERVICE]}.service"
+    elif said=$(ask --show-error 2>&1); then
+        printf '%s answers only now' "${SETTING[READY_URL]}"
+    else
+        printf '%s: %s' "${SETTING[READY_URL]}" "$said"
+    fi
 }
 
 become_ready() {
@@ -236,23 +272,30 @@ restart() {
         become_ready "$1"
 }
 
-# Put a release into service, or have the one before there again: FROM TO.
+# Put a release into service, or have the one before there again: FROM TO [VERDICT ON FROM].
 switch() {
-    printf '%s %s\n' "${1:--}" "$2" >"$root/.pending"
+    printf '%s\n' "${1:--} $2 ${3-}" >"$root/.pending" ||
+        die "nothing can be written to $root; nothing was changed" 'Is the disk full?'
     mv "$root/.pending" "$root/pending"
     sync -f "$root"
     link_to "$2"
     say "restarting ${SETTING[SERVICE]} with $2"
     if restart "$2"; then
-        judge "$2" good
-        rm "$root/pending"
+        succeed "$1" "$2" "${3-}"
         say "$2 serves"
         return
     fi
-    warn "$2 is not ready, says ${SETTING[READY_URL]}. The end of its log:"
+    warn "$2 is not ready: $(why_not "$2"). The end of its log:"
     "${SETTING[JOURNALCTL]}" --unit "${SETTING[SERVICE]}" --lines 30 --no-pager >&2 || true
     go_back "${1:--}" "$2"
     die "$2 did not become ready; $(what_runs)" 'Mend what its log says, above.'
+}
+
+# A switch is over: FROM TO [VERDICT ON FROM].
+succeed() {
+    judge "$2" good
+    [[ -z ${3-} ]] || judge "$1" "$3"
+    rm "$root/pending"
 }
 
 what_runs() {
@@ -270,7 +313,8 @@ go_back() {
     judge "$2" bad
     if [[ $1 != - && -d $root/releases/$1 ]]; then
         say "back to $1"
-        link_to "$1"
+        link_to "$1" || die "$root/current cannot be led back to $1; $(what_runs)" \
+            'Is the disk full? Make room, and run this again: it ends what was begun.'
         serves "$1" || restart "$1" || true
     else
         rm -f "$root/current"
@@ -292,11 +336,10 @@ rollback() {
     [[ $release =~ ^[A-Za-z0-9][A-Za-z0-9.+_-]*$ && -x $root/releases/$release/bin/tornado-webrtc ]] ||
         die "there is no release $release" "Look: ${0##*/} --list"
     [[ $release != "$from" ]] || die "$release is what runs"
-    as_service_user "$root/releases/$release/bin/tornado-webrtc" check --conf "${SETTING[CONF]}" ||
+    takes_configuration "$release" ||
         die "the configuration is not right for $release; nothing was changed" \
             "Give ${SETTING[CONF]} back what it had then."
-    switch "$from" "$release"
-    [[ -z $from ]] || judge "$from" bad
+    switch "$from" "$release" bad
 }
 
 # --- tidying up -------------------------------------------------------------------------
@@ -322,14 +365,13 @@ remove_leftovers() {
 recover() {
     remove_leftovers
     [[ -e $root/pending ]] || return 0
-    local old='' new=''
-    read -r old new <"$root/pending" || true
+    local old='' new='' verdict=''
+    read -r old new verdict <"$root/pending" || true
     if [[ -z $new || $(current) != "$new" ]]; then
         rm "$root/pending"
     elif become_ready_soon "$new"; then
         warn "an earlier run was cut off; $new, which it had switched to, serves"
-        judge "$new" good
-        rm "$root/pending"
+        succeed "$old" "$new" "$verdict"
     else
         warn "an earlier run was cut off before it knew whether $new serves"
         go_back "$old" "$new"
@@ -348,9 +390,14 @@ prune() {
         number=$((number + 1))
         ((number > SETTING[KEEP])) || continue
         [[ $name != "$running" && $name != "$safe" ]] || continue
-        mv -T "$root/releases/$name" "$root/releases/.removing-$name"
-        rm -rf "$root/releases/.removing-$name"
+        remove "$name"
     done
+}
+
+# Take a release away; one that is half gone has its name no more.
+remove() {
+    mv -T "$root/releases/$1" "$root/releases/.removing-$1"
+    rm -rf "$root/releases/.removing-$1"
 }
 
 # However this ends, what is half done is undone.
@@ -366,13 +413,15 @@ finish() {
 deploy() {
     local old
     old=$(current)
+    there_will_be_a_configuration
+    # What failed before has left releases.
+    prune
     incoming=$(mktemp -d "$root/.incoming-XXXXXX")
     [[ $action == local ]] || fetch
     check_sum
     install_release
     check_configuration "$release"
-    if [[ -n $old ]] && ! as_service_user "$root/current/bin/tornado-webrtc" \
-        check --conf "${SETTING[CONF]}" >/dev/null 2>&1; then
+    if [[ -n $old ]] && ! takes_configuration "$old" >/dev/null 2>&1; then
         warn "$old could not start again with this configuration, should $release fail"
     fi
     switch "$old" "$release"
@@ -382,8 +431,7 @@ deploy() {
 main() {
     parse "$@"
     read_settings
-    root=${SETTING[PREFIX]%/}
-    [[ $root =~ ^/[A-Za-z0-9._/-]+$ ]] || die "the setting PREFIX is '$root', no plain path"
+    root=${SETTING[PREFIX]}
     bucket=${bucket:-${SETTING[BUCKET]}}
     if [[ $action == list ]]; then
         list
@@ -403,8 +451,9 @@ main() {
         return
     fi
     deploy
-    [[ $certificate == no ]] || bash "$here/certificate.sh" --settings "$SETTINGS_FILE" ||
-        warn "there is no new certificate; the one in use stays. Later: $here/certificate.sh"
+    local script=$root/current/deploy/certificate.sh
+    [[ $certificate == no ]] || bash "$script" --settings "$SETTINGS_FILE" ||
+        warn "there is no new certificate; the one in use stays. Later: $script"
 }
 
 main "$@"

@@ -6,7 +6,7 @@
 set -euo pipefail
 umask 022
 
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/settings.sh
 . "$here/settings.sh"
 
@@ -14,8 +14,9 @@ usage() {
     cat <<'END'
 Usage: install.sh [OPTIONS]
 
-  Install what deploy.sh needs, make the service's user and folders, put the systemd unit and
+  Install what deploy.sh needs, make the service's user and folders, put the systemd units and
   the kernel's setting for UDP buffers in place, and write /etc/tornado-webrtc/deploy.conf.
+  Programs come from packages of the distribution; those it has none for, from PyPI.
   Nothing is started: the first `deploy.sh -f ZIP` does that.
 
 Options:
@@ -32,6 +33,7 @@ END
 }
 
 declare -A given=()
+list=old
 
 parse() {
     while (($#)); do
@@ -69,37 +71,55 @@ find_python() {
     return 1
 }
 
+# Packages of the distribution, which updates them. What it has none for comes from PyPI.
 install_programs() {
-    local -a wanted=()
-    command -v curl >/dev/null || wanted+=(curl)
-    command -v runuser >/dev/null || wanted+=(util-linux)
-    if command -v apt-get >/dev/null; then
-        find_python >/dev/null || wanted+=(python3-venv)
-        install_packages apt-get install -q -y --no-install-recommends "${wanted[@]}"
-    elif command -v dnf >/dev/null; then
-        find_python >/dev/null || wanted+=(python3.11)
-        install_packages dnf install -q -y "${wanted[@]}"
-    fi
+    works curl || package curl || lacking curl
+    works runuser || package util-linux || lacking runuser
+    find_python >/dev/null || package python3-venv python3.11 || true
     write_python
-    program aws awscli
-    [[ -z ${SETTING[DOMAIN]} ]] || program "${SETTING[CERTBOT]}" certbot
+    works aws || package awscli || from_pypi aws awscli
+    # A certbot that the settings name is somebody's own.
+    [[ -z ${SETTING[DOMAIN]} || ${SETTING[CERTBOT]} != certbot ]] ||
+        works certbot || package certbot || from_pypi certbot certbot
 }
 
-# Call a package manager, if there is something to install: COMMAND... OPTION... PACKAGE...
-install_packages() {
-    [[ ${*: -1} != -* ]] || return 0
-    say "installing ${*:2}"
-    [[ $1 != apt-get ]] || apt-get update -q
-    DEBIAN_FRONTEND=noninteractive "$@"
+# Whether a program is there, and more than a name: a link, or an environment whose Python is gone.
+works() { "$1" --version >/dev/null 2>&1; }
+
+lacking() { die "$1 is missing, and could not be installed" 'What was tried stands above.'; }
+
+# Install what the distribution has; it fails if there is none: NAME-ON-DEBIAN [NAME-ON-FEDORA].
+package() {
+    local name=$1
+    if command -v apt-get >/dev/null; then
+        update_list
+        apt-get install --simulate -q -y "$name" >/dev/null 2>&1 || return 1
+        say "installing $name"
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$name"
+    elif command -v dnf >/dev/null; then
+        name=${2-$1}
+        dnf list -q "$name" >/dev/null 2>&1 || return 1
+        say "installing $name"
+        dnf install -q -y "$name"
+    else
+        return 1
+    fi
 }
 
-# A program that not every distribution has, in an environment of its own: PROGRAM PACKAGE.
-program() {
+update_list() {
+    [[ $list == old ]] || return 0
+    list=new
+    apt-get update -q || warn 'apt-get update failed; the list of packages that is here is taken'
+}
+
+# A program in an environment of its own: PROGRAM PACKAGE.
+from_pypi() {
     local tools=${SETTING[PREFIX]}/tools
-    ! command -v "$1" >/dev/null || return 0
-    say "installing $2"
-    [[ -x $tools/bin/python ]] || "${SETTING[PYTHON]}" -m venv "$tools"
-    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+    say "installing $2 from PyPI, into $tools: there is no package of the distribution"
+    "$tools/bin/python" -m pip --version >/dev/null 2>&1 ||
+        "${SETTING[PYTHON]}" -m venv --clear "$tools"
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --upgrade --only-binary :all: "$2"
     ln -sfn "$tools/bin/$1" "${SETTING[LINKS]}/$1"
 }
 
@@ -121,15 +141,27 @@ make_folders() {
 }
 
 write_settings() {
-    local key file=$SETTINGS_FILE
-    [[ -e $file ]] || printf '# deploy/settings.sh has all keys, and what they mean.\n' >"$file"
-    chmod 644 "$file"
+    local key
+    [[ -e $SETTINGS_FILE ]] ||
+        printf '# deploy/settings.sh has all keys, and what they mean.\n' >"$SETTINGS_FILE"
+    chmod 644 "$SETTINGS_FILE"
     for key in "${!given[@]}"; do
-        grep -q "^$key=" "$file" || printf '%s=%s\n' "$key" "${given[$key]}" >>"$file"
+        write_setting "$key" "${given[$key]}"
     done
-    if [[ -n ${given[PORT]-} ]] && ! grep -q '^READY_URL=' "$file"; then
-        printf 'READY_URL=https://localhost:%s/readyz\n' "${given[PORT]}" >>"$file"
+    [[ -z ${given[PORT]-} ]] || write_setting READY_URL "https://localhost:${given[PORT]}/readyz"
+}
+
+# Write a line, unless there is one for this key: KEY VALUE.
+write_setting() {
+    local found
+    if found=$(grep "^$1=" "$SETTINGS_FILE"); then
+        [[ $found == "$1=$2" ]] ||
+            warn "$SETTINGS_FILE says $found, and that stays; edit it for $1=$2"
+        return
     fi
+    # Whoever edited the file may have left its last line without an end.
+    [[ -z $(tail -c 1 "$SETTINGS_FILE") ]] || printf '\n' >>"$SETTINGS_FILE"
+    printf '%s=%s\n' "$1" "$2" >>"$SETTINGS_FILE"
 }
 
 write_python() {
@@ -138,17 +170,20 @@ write_python() {
         die 'this system has no Python 3.11 or newer' \
             'Take Debian 12, Ubuntu 24.04, Amazon Linux 2023 or newer.'
     SETTING[PYTHON]=$found
-    [[ $found == python3 ]] || grep -q '^PYTHON=' "$SETTINGS_FILE" ||
-        printf 'PYTHON=%s\n' "$found" >>"$SETTINGS_FILE"
+    [[ $found == python3 ]] || grep -q '^PYTHON=' "$SETTINGS_FILE" || write_setting PYTHON "$found"
 }
 
-# certbot from a package brings a timer; from elsewhere it brings none.
-renew_certificates() {
+# A package of certbot may bring a timer, for /etc/letsencrypt. This one knows the settings, and
+# one that comes second finds nothing to do.
+put_timer() {
     [[ -n ${SETTING[DOMAIN]} ]] || return 0
-    [[ $(command -v "${SETTING[CERTBOT]}") == "${SETTING[LINKS]}/"* ]] || return 0
-    install -m 644 "$here/certbot-renew.service" "$here/certbot-renew.timer" "${SETTING[UNIT_DIR]}"
+    local name=${SETTING[SERVICE]}-certificate
+    sed -e "s|/opt/tornado-webrtc/|${SETTING[PREFIX]}/|" -e "s|$DEFAULT_FILE|$SETTINGS_FILE|" \
+        -e "s|tornado-webrtc\.service|${SETTING[SERVICE]}.service|" \
+        "$here/tornado-webrtc-certificate.service" >"${SETTING[UNIT_DIR]}/$name.service"
+    install -m 644 "$here/tornado-webrtc-certificate.timer" "${SETTING[UNIT_DIR]}/$name.timer"
     "${SETTING[SYSTEMCTL]}" daemon-reload
-    "${SETTING[SYSTEMCTL]}" enable --now certbot-renew.timer
+    "${SETTING[SYSTEMCTL]}" enable --now "$name.timer"
 }
 
 put_unit() {
@@ -170,8 +205,8 @@ main() {
     make_folders
     install_programs
     put_unit
-    renew_certificates
-    say "ready; next: $here/deploy.sh -b BUCKET -f ZIP"
+    put_timer
+    say "ready; next: $here/deploy.sh --local ZIP, or -f ZIP for one in a bucket"
 }
 
 main "$@"

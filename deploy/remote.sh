@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Have a machine deploy a release, from elsewhere: upload it, tell deploy.sh through AWS
 # Systems Manager, wait, and show what it says; --help says how.
+#
+# It stands alone, unlike the scripts beside it: one file is enough to carry to where releases
+# are made, and the bash 3.2 of a Mac to run it. settings.sh wants a newer one, and the machine.
 
 set -euo pipefail
 
@@ -59,6 +62,7 @@ parse() {
     [[ $instance =~ ^m?i-[0-9a-f]{8,17}$ ]] || misused "'$instance' is no instance (-i)"
     [[ ${file##*/} =~ ^tornado-webrtc-v[0-9A-Za-z.+-]+\.zip$ ]] || misused "'$file' is no release (-f)"
     [[ $seconds =~ ^[0-9]{2,6}$ ]] || misused "'$seconds' is no time (-t)"
+    seconds=$((10#$seconds))
     [[ -f $file && -f $file.sha256 ]] || die "$file and $file.sha256 have to be there"
 }
 
@@ -79,7 +83,7 @@ send() {
     local script=/opt/tornado-webrtc/current/deploy/deploy.sh parameters
     parameters=$(
         SCRIPT="test -x $script || { echo 'no release is here yet: docs/deployment.md' >&2; exit 1; }
-exec $script -b $bucket -f ${file##*/}" LIMIT=$execution_timeout python3 -c '
+exec $script -b $bucket -f ${file##*/}" LIMIT=$execution_timeout python3 -I -c '
 import json, os
 print(json.dumps({
     "commands": os.environ["SCRIPT"].splitlines(),

@@ -4,8 +4,10 @@
 # A setting comes from the environment (DEPLOY_PREFIX=…), else from the file (PREFIX=…), else
 # from here. The file is read, never run: a line is KEY=VALUE, empty, or a comment.
 
-# What root runs is not looked for in the folder where it happens to be.
+# What root runs is not looked for in the folder where it happens to be, nor where a shell's
+# own variables lead.
 export PYTHONSAFEPATH=1
+unset PYTHONPATH PYTHONHOME
 
 declare -A SETTING=(
     [PREFIX]=/opt/tornado-webrtc            # releases/, and `current`, a link to one of them
@@ -35,7 +37,8 @@ declare -A SETTING=(
     [LINKS]=/usr/local/bin                  # for programs that no package has
 )
 
-SETTINGS_FILE=${DEPLOY_SETTINGS:-/etc/tornado-webrtc/deploy.conf}
+DEFAULT_FILE=/etc/tornado-webrtc/deploy.conf
+SETTINGS_FILE=${DEPLOY_SETTINGS:-$DEFAULT_FILE}
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
@@ -58,10 +61,15 @@ needs_value() {
     [[ -n ${2-} ]] || misused "$1 needs a value"
 }
 
+# The file's name is written into a hook and a unit: it is whole, and without surprises.
 read_settings() {
+    SETTINGS_FILE=$(realpath --canonicalize-missing --no-symlinks -- "$SETTINGS_FILE")
+    is_plain "$SETTINGS_FILE" || die "the settings are in '$SETTINGS_FILE', no plain path"
     if [[ -e $SETTINGS_FILE ]]; then
         belongs_to_us "$SETTINGS_FILE"
         read_settings_file
+    elif [[ $SETTINGS_FILE != "$DEFAULT_FILE" ]]; then
+        die "there is no $SETTINGS_FILE" "install.sh --settings $SETTINGS_FILE makes it."
     fi
     local key name
     for key in "${!SETTING[@]}"; do
@@ -71,11 +79,19 @@ read_settings() {
     for key in READY_SECONDS SETTLE_SECONDS KEEP PORT HTTP_PORT; do
         [[ ${SETTING[$key]} =~ ^[0-9]{1,5}$ ]] ||
             die "the setting $key is '${SETTING[$key]}', it has to be a whole number"
+        SETTING[$key]=$((10#${SETTING[$key]}))
     done
-    ((10#${SETTING[KEEP]} >= 2)) ||
+    ((SETTING[KEEP] >= 2)) ||
         die "the setting KEEP is ${SETTING[KEEP]}, it has to be 2 or more" \
             "One release runs, the other is there to go back to."
+    is_plain "${SETTING[PREFIX]}" || die "the setting PREFIX is '${SETTING[PREFIX]}', no plain path"
+    SETTING[PREFIX]=${SETTING[PREFIX]%/}
+    # Neither sudo nor a timer looks there by itself, everywhere.
+    PATH=$PATH:${SETTING[LINKS]}
 }
+
+# Whether a path is whole, and means the same to a shell, to sed and to systemd.
+is_plain() { [[ $1 =~ ^(/[A-Za-z0-9._-]+)+/?$ ]]; }
 
 # Its commands are run by root: nobody else may have written it.
 belongs_to_us() {
@@ -102,14 +118,15 @@ read_settings_file() {
     done <"$SETTINGS_FILE"
 }
 
-# Run a command as the service's user, who may not read all that root may.
-as_service_user() {
+# Run a command as the service's user, who may not read all that root may. It gets neither the
+# lock of a run, which it could keep, nor root's terminal, into which it could type.
+as_service_user() (
+    [[ ! -v lock ]] || exec {lock}>&-
     if ((EUID == 0)) && [[ -n ${SETTING[RUN_AS]} && ${SETTING[RUN_AS]} != root ]]; then
-        runuser -u "${SETTING[RUN_AS]}" -- "$@"
-    else
-        "$@"
+        exec setsid --wait runuser -u "${SETTING[RUN_AS]}" -- "$@" </dev/null
     fi
-}
+    exec "$@" </dev/null
+)
 
 # Give files to a user and a group, where there are any but ours: OWNER:GROUP PATH...
 give() {

@@ -1,7 +1,7 @@
 """Unpack a release, if it is one, and whole: ``python3 unpack.py ZIP FOLDER``.
 
 It needs nothing but Python's standard library. The version goes to standard output; what is
-wrong with the ZIP goes to standard error, and the exit status is 1.
+wrong, with the ZIP or with this machine, goes to standard error, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -125,12 +125,16 @@ def _read_sums(text: str) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Do it; the exit status is 0, or 1 if the ZIP is refused."""
+    """Do it; the exit status is 0, or 1 if the ZIP is refused or there is no room for it."""
     archive, folder = map(Path, arguments)
     try:
         version = unpack(archive, folder)
-    except (ReleaseError, OSError) as error:
+    except ReleaseError as error:
         sys.stderr.write(f"error: {archive.name} is refused: {error}\n")
+        sys.stderr.write("  Make it anew: make release.\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {archive.name} cannot be unpacked here: {error}\n")
         return 1
     sys.stdout.write(f"{version}\n")
     return 0

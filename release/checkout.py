@@ -39,13 +39,14 @@ def commit_time(root: Path) -> int:
 
 
 def export(root: Path, folder: Path) -> None:
-    """Write the files of the commit into a folder, with modes that no umask has changed.
+    """Write the files of the commit into a folder, whatever the user's umask and settings are.
 
     Args:
         root: The folder of the sources.
         folder: Where to; it is made.
     """
-    archive = _git(root, "-c", "tar.umask=0022", "archive", "--format=tar", "HEAD")
+    ours = ("-c", "tar.umask=0022", "-c", "core.autocrlf=false", "-c", "core.eol=lf")
+    archive = _git(root, *ours, "archive", "--format=tar", "HEAD")
     folder.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="tar")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("tornado_webrtc", "plugins", "conf", "www")
 NOT_SOURCES = shutil.ignore_patterns(
     *(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info"),
-    *("build", "dist", "run", ".coverage*"),
+    *("build", "dist", "run", "state", ".coverage*"),
 )
 START_S = 30.0
 
@@ -41,12 +41,12 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def files(folder: Path) -> set[str]:
-    """Name every file below a folder, relative to it; hidden ones are nobody's business."""
+    """Name every file below a folder, relative to it, but for hidden ones and what was made."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {
         path.as_posix()
         for path in found
-        if not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+        if not any(part.startswith(".") or part in {"__pycache__", "state"} for part in path.parts)
     }
 
 
@@ -65,6 +65,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("built")
     checkout = folder / "checkout"
     shutil.copytree(ROOT, checkout, ignore=NOT_SOURCES, symlinks=True)
+    (checkout / "conf" / "state").mkdir()
+    (checkout / "conf" / "state" / "secret").write_text("made by a server that ran here")
     build = (sys.executable, "-m", "build", "--outdir")
     run(*build, folder / "direct", "--wheel", checkout, cwd=folder)
     shutil.rmtree(checkout / "build")
@@ -102,6 +104,12 @@ def test_wheel_holds_what_it_cannot_do_without(built: Built) -> None:
         "tornado_webrtc/www/index.html",
         "tornado_webrtc/plugins/auth_token/__init__.py",
     } <= unpacked(built.wheel).keys()
+
+
+def test_what_a_server_has_made_is_in_no_package(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        names = [*archive.getnames(), *unpacked(built.wheel), *unpacked(built.wheel_of_sdist)]
+    assert [name for name in names if "conf/state" in name] == []
 
 
 def test_metadata(built: Built) -> None:

@@ -31,6 +31,9 @@ resource "aws_iam_role_policy" "read_releases" {
   policy = data.aws_iam_policy_document.read_releases.json
 }
 
+# It also lets the machine read every parameter of Parameter Store in this account and region.
+# Where there are any that are none of its business, take a policy of your own instead, with
+# what the agent needs: ssm:UpdateInstanceInformation, ssmmessages:* and ec2messages:*.
 resource "aws_iam_role_policy_attachment" "systems_manager" {
   role       = aws_iam_role.machine.name
   policy_arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"

@@ -21,7 +21,13 @@ resource "aws_instance" "server" {
   iam_instance_profile   = aws_iam_instance_profile.server.name
   tags                   = { Name = "tornado-webrtc-${var.environment}" }
 
-  # Credentials of the machine are not to be had through the server.
+  # For the first minutes: what user_data fetches, it fetches before there is the fixed address
+  # (aws_eip), which takes the place of this one.
+  associate_public_ip_address = true
+
+  # The machine's credentials want a token first, which is asked for with PUT over TCP: nothing
+  # that the server relays or serves can do that. Programs on the machine can; a container can
+  # with the host's network, and not with one of its own, which is one hop further.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -40,13 +46,18 @@ resource "aws_instance" "server" {
     set -eu
     url=https://s3.${var.region}.amazonaws.com/amazon-ssm-${var.region}/latest/debian_amd64
     cd "$(mktemp -d)"
-    python3 -c "import urllib.request as u; u.urlretrieve('$url/amazon-ssm-agent.deb', 'a.deb')"
+    fetch="import urllib.request as u; u.urlretrieve('$url/amazon-ssm-agent.deb', 'a.deb')"
+    until python3 -c "$fetch"; do sleep 5; done
     dpkg -i a.deb
     systemctl enable --now amazon-ssm-agent
   END
 
-  # A newer image is no reason to make the machine anew.
+  # The secret, the certificate and the configuration are on the machine: nothing makes it anew
+  # by the way. A newer image, a first subnet that sorts before the one it is in, an address that
+  # a stopped machine does not show: all that is no reason. Who wants another machine, or none,
+  # takes prevent_destroy out.
   lifecycle {
-    ignore_changes = [ami, user_data]
+    ignore_changes  = [ami, associate_public_ip_address, subnet_id, user_data]
+    prevent_destroy = true
   }
 }

@@ -35,7 +35,7 @@ variable "bucket" {
 }
 
 variable "subnet_id" {
-  description = "A public subnet; empty: one of the default VPC."
+  description = "A public subnet, for a machine that is made; empty: one of the default VPC."
   type        = string
   default     = ""
 }

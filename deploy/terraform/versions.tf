@@ -4,7 +4,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.40"
+      version = ">= 5.82, < 7.0" # from there on, no thumbprint_list is needed
     }
   }
 }

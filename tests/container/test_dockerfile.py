@@ -70,7 +70,9 @@ def test_nothing_secret_is_an_argument() -> None:
             assert "--mount=type=secret,id=ca.pem" in run
 
 
-@pytest.mark.parametrize("flag", ["--require-hashes", "--no-deps", "--no-cache-dir"])
+@pytest.mark.parametrize(
+    "flag", ["--only-binary :all:", "--require-hashes", "--no-deps", "--no-cache-dir"]
+)
 def test_libraries_are_pinned(flag: str) -> None:
     (run,) = (each for each in instructions("RUN") if "--requirement" in each)
     assert flag in run

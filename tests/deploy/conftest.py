@@ -1,16 +1,16 @@
 """Machines to deploy to, releases to deploy, and a bucket to fetch them from."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.cloud import Cloud, running_cloud
-from tests.deploy.machine import Machine
+from tests.deploy.machine import Machine, running_machine
 from tests.deploy.release import Release, Workshop
 
+Good = Callable[[str], Path]
 MakeZip = Callable[..., Path]
 
 
@@ -26,7 +26,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def good(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def good(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Good:
     """Return a function that makes the ZIP of a good release, once for each version."""
     folder = tmp_path_factory.mktemp("zips")
 
@@ -51,12 +51,33 @@ def make_zip(workshop: Workshop, tmp_path: Path) -> MakeZip:
 @pytest.fixture
 def machine(workshop: Workshop) -> Iterator[Machine]:
     """A machine on which nothing was deployed yet."""
-    with tempfile.TemporaryDirectory(prefix="tw-") as folder:
-        made = Machine(Path(folder), workshop)
-        try:
-            yield made
-        finally:
-            made.stop()
+    with running_machine(workshop) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(machine: Machine) -> Machine:
+    """A machine as install.sh leaves it: no server.ini, but the name is known."""
+    machine.conf.unlink()
+    machine.configure(
+        DOMAIN="localhost",
+        PORT=machine.port,
+        HTTP_PORT=machine.turn_udp,
+        PUBLIC_IP="203.0.113.5/127.0.0.1",
+        READY_URL=f"https://localhost:{machine.port}/readyz",
+        CERTBOT="false",
+    )
+    machine.serve_on_loopback()
+    return machine
+
+
+@pytest.fixture
+def bare(machine: Machine) -> Machine:
+    """A machine with a distribution's programs and nothing of ours."""
+    for path in (machine.settings, machine.conf):
+        path.unlink()
+    machine.note("useradd", "sysctl", "apt-get")
+    return machine
 
 
 @pytest.fixture(scope="session")

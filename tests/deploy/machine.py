@@ -3,21 +3,40 @@
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.deploy.release import ROOT, Workshop
 
 DEPLOY = ROOT / "deploy"
+
+DEFAULTS: dict[str, str] = dict(
+    re.findall(
+        r'^    \[([A-Z_]+)\]=(?:""|(\S+))',
+        (DEPLOY / "settings.sh").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+)
+"""The scripts' settings, in their order, and what they are if nobody says anything."""
+
+ON_LOOPBACK = {
+    "TORNADO_WEBRTC__GENERAL__BIND": "127.0.0.1,",
+    "TORNADO_WEBRTC__TURN__BIND": "127.0.0.1,",
+    "TORNADO_WEBRTC__TURN__PORT": "0",
+    "TORNADO_WEBRTC__TURN__PORT_TCP": "0",
+}
+"""What a server is told whose configuration is made for a public address."""
 
 SYSTEMCTL = """#!/usr/bin/env bash
 # systemctl, for one service: it really starts and stops the program that the unit names.
@@ -54,6 +73,10 @@ restart)
     exit 1
     ;;
 esac
+"""
+
+NOTED = """#!/bin/sh
+echo "$(basename "$0") $*" >> {calls}
 """
 
 JOURNALCTL = """#!/usr/bin/env bash
@@ -105,6 +128,17 @@ def _runs(pid: int) -> bool:
     """Whether a process is there, and not merely nobody has asked how it ended."""
     stat = Path(f"/proc/{pid}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@contextmanager
+def running_machine(workshop: Workshop) -> "Iterator[Machine]":
+    """Make a machine on which nothing was deployed yet, and stop it at the end."""
+    with tempfile.TemporaryDirectory(prefix="tw-") as folder:
+        machine = Machine(Path(folder), workshop)
+        try:
+            yield machine
+        finally:
+            machine.stop()
 
 
 def quiet_ports(count: int) -> list[int]:
@@ -182,6 +216,17 @@ class Machine:
             old = dict(line.split("=", 1) for line in lines)
         all_of_them = {**old, **settings}
         self.settings.write_text("".join(f"{key}={value}\n" for key, value in all_of_them.items()))
+
+    def note(self, *names: str) -> None:
+        """Let programs do nothing but note that they were called, see `calls`."""
+        for name in names:
+            self.program(name, NOTED.format(calls=self.path / "calls"))
+
+    def serve_on_loopback(self) -> None:
+        """Let the service be started with `ON_LOOPBACK`."""
+        variables = " ".join(f"{key}={value}" for key, value in ON_LOOPBACK.items())
+        text = (self.path / "bin" / "systemctl").read_text()
+        self.program("systemctl", text.replace("HOME=/", f"HOME=/ {variables}"))
 
     def can_lose_power(self, *names: str) -> None:
         """Let programs be those during which the power goes, see `deploy`'s environment."""

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from tests.deploy.conftest import Good
 from tests.deploy.machine import Machine
 from tests.plugins.turn.client import TurnClient, UdpWire
 from tests.wire import WireClient, call, until
@@ -19,7 +18,7 @@ AT_THE_END = 1001
 
 
 @pytest.fixture
-def serving(machine: Machine, good: Callable[[str], Path]) -> Machine:
+def serving(machine: Machine, good: Good) -> Machine:
     """A machine whose server waits a minute for calls to end."""
     text = machine.conf.read_text().replace("[general]\n", "[general]\ndrain_s = 60\n")
     machine.conf.write_text(text)
@@ -38,7 +37,7 @@ async def relay(machine: Machine) -> TurnClient:
     return TurnClient(wire, server["username"], server["credential"])
 
 
-async def test_calls_end_in_their_own_time(serving: Machine, good: Callable[[str], Path]) -> None:
+async def test_calls_end_in_their_own_time(serving: Machine, good: Good) -> None:
     new = good("1.1.0")
     client = await relay(serving)
     await client.allocate()
@@ -75,7 +74,7 @@ async def until_drains(machine: Machine) -> None:
     await until(lambda: "draining, at most 60 s" in machine.log())
 
 
-async def test_calls_that_go_on_are_ended(serving: Machine, good: Callable[[str], Path]) -> None:
+async def test_calls_that_go_on_are_ended(serving: Machine, good: Good) -> None:
     text = serving.conf.read_text().replace("drain_s = 60", "drain_s = 1")
     serving.conf.write_text(text)
     program = serving.root / "current" / "bin" / "tornado-webrtc"
@@ -96,9 +95,7 @@ async def test_calls_that_go_on_are_ended(serving: Machine, good: Callable[[str]
     assert "serves" in await deployment
 
 
-async def test_refused_release_disturbs_nobody(
-    serving: Machine, good: Callable[[str], Path]
-) -> None:
+async def test_refused_release_disturbs_nobody(serving: Machine, good: Good) -> None:
     async with (
         await WireClient.connect(serving.port) as alice,
         await WireClient.connect(serving.port) as bob,

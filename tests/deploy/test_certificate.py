@@ -7,16 +7,13 @@ the server for it on the plain port, and makes a certificate only if it gets wha
 import shlex
 import ssl
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.conftest import Good
+from tests.deploy.machine import DEPLOY, ON_LOOPBACK, Machine
 from tests.deploy.release import ROOT
-from tests.deploy.test_configure import ON_LOOPBACK, fresh
-
-__all__ = ["fresh"]
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-certificate")]
 
@@ -30,21 +27,28 @@ machine = pathlib.Path({machine!r})
 with (machine / "certbot").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 options = dict(zip(sys.argv[2:], sys.argv[3:]))
-name, config = options["--domain"], pathlib.Path(options["--config-dir"])
+name = options.get("--domain") or options["--cert-name"]
+config = pathlib.Path(options["--config-dir"])
+lineage = config / "live" / name
+if sys.argv[1] == "renew":
+    if (machine / "due").exists():
+        write_certificate(lineage / "new.pem", lineage / "newkey.pem", [name])
+        (lineage / "newkey.pem").replace(lineage / "privkey.pem")
+        (lineage / "new.pem").replace(lineage / "fullchain.pem")
+    sys.exit((machine / "refused").exists())
 token = "a-token-of-the-certificate-authority"
 challenge = pathlib.Path(options["--webroot-path"], ".well-known/acme-challenge", token)
 challenge.write_text("answer")
 url = f"http://{{name}}:{port}/.well-known/acme-challenge/{{token}}"
 assert urllib.request.urlopen(url).read() == b"answer"
 challenge.unlink()
-lineage = config / "live" / name
 lineage.mkdir(parents=True)
 write_certificate(lineage / "fullchain.pem", lineage / "privkey.pem", [name])
 """
 
 
 @pytest.fixture
-def served(fresh: Machine, good: Callable[[str], Path]) -> Machine:
+def served(fresh: Machine, good: Good) -> Machine:
     """A server with a development certificate, and a certbot that would get another."""
     code = CERTBOT.format(root=str(ROOT), machine=str(fresh.path), port=fresh.turn_udp)
     (fresh.path / "certbot.py").write_text(code)
@@ -90,7 +94,7 @@ def test_certificate_comes_and_is_kept(served: Machine) -> None:
     assert not [path for path in acme.rglob("*") if path.is_file()], "no challenge is left"
 
 
-def test_deployment_asks_for_it(served: Machine, good: Callable[[str], Path]) -> None:
+def test_deployment_asks_for_it(served: Machine, good: Good) -> None:
     served.configure(EMAIL="ops@example.org")
     served.deploy("--local", good("1.1.0"), environ=ON_LOOPBACK)
     (call,) = asked(served)
@@ -123,7 +127,32 @@ def test_hook_puts_a_renewed_one_into_service(served: Machine) -> None:
     assert shown(served) != "nonsense"
 
 
-def test_authority_gives_none(served: Machine, good: Callable[[str], Path]) -> None:
+def test_timer_renews_it_when_it_is_time(served: Machine) -> None:
+    served.deploy("--renew", script=SCRIPT)
+    assert [call.split()[0] for call in asked(served)] == ["certonly"], "there was none yet"
+    before, pid = shown(served), served.pid()
+    assert served.deploy("--renew", script=SCRIPT) == ""
+    options = f"--config-dir {served.path}/letsencrypt --cert-name localhost"
+    assert asked(served)[1:] == [f"renew --quiet --no-random-sleep-on-renew {options}"]
+    assert shown(served) == before
+    (served.path / "due").touch()
+    said = served.deploy("--renew", script=SCRIPT)
+    assert "the certificate of localhost is in use" in said
+    assert shown(served) == (lineage(served) / "fullchain.pem").read_text() != before
+    assert served.pid() == pid, "without a restart"
+    (served.path / "refused").touch()
+    said = served.deploy("--renew", script=SCRIPT, status=1)
+    assert "error: the certificate for localhost was not renewed" in said
+
+
+def test_proxies_of_the_machine_are_not_asked(served: Machine) -> None:
+    environ = {"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
+    said = served.deploy(script=SCRIPT, environ=environ, status=1)
+    assert "the server does not show" not in said
+    assert len(asked(served)) == 1, "certbot itself is told nothing"
+
+
+def test_authority_gives_none(served: Machine, good: Good) -> None:
     before = shown(served)
     served.program("certbot", "#!/bin/sh\necho 'too many requests' >&2\nexit 1\n")
     said = served.deploy("--local", good("1.1.0"), environ=ON_LOOPBACK)

@@ -1,42 +1,17 @@
 """deploy/configure.sh: the first configuration, made with the first release."""
 
+import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.conftest import Good
+from tests.deploy.machine import DEPLOY, ON_LOOPBACK, Machine
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-certificate")]
-
-Good = Callable[[str], Path]
-ON_LOOPBACK = {
-    "TORNADO_WEBRTC__GENERAL__BIND": "127.0.0.1,",
-    "TORNADO_WEBRTC__TURN__BIND": "127.0.0.1,",
-    "TORNADO_WEBRTC__TURN__PORT": "0",
-    "TORNADO_WEBRTC__TURN__PORT_TCP": "0",
-}
-
-
-@pytest.fixture
-def fresh(machine: Machine) -> Machine:
-    """A machine as install.sh leaves it: no server.ini, but the name is known."""
-    machine.conf.unlink()
-    machine.configure(
-        DOMAIN="localhost",
-        PORT=machine.port,
-        HTTP_PORT=machine.turn_udp,
-        PUBLIC_IP="203.0.113.5/127.0.0.1",
-        READY_URL=f"https://localhost:{machine.port}/readyz",
-        CERTBOT="false",
-    )
-    variables = " ".join(f"{key}={value}" for key, value in ON_LOOPBACK.items())
-    systemctl = machine.path / "bin" / "systemctl"
-    text = systemctl.read_text().replace("HOME=/", f"HOME=/ {variables}")
-    machine.program("systemctl", text)
-    return machine
+SCRIPT = DEPLOY / "configure.sh"
 
 
 def mode(path: Path) -> int:
@@ -45,7 +20,8 @@ def mode(path: Path) -> int:
 
 def test_first_deployment_makes_the_configuration(fresh: Machine, good: Good) -> None:
     said = fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
-    assert f"{fresh.conf} is made, for localhost, with a development certificate" in said
+    assert f"{fresh.conf} is made, for localhost\n" in said
+    assert "a development certificate is made" in said
     assert "serves" in said
     assert fresh.verdicts() == {"1.0.0": "good*"}
     lines = {line for line in fresh.conf.read_text().splitlines() if re.match(r"\w+ =", line)}
@@ -76,7 +52,7 @@ def test_configuration_that_is_there_stays(machine: Machine, good: Good) -> None
     assert machine.conf.read_text() == before
     assert "the certificate is that of a proxy: it is left alone" in said
     release = machine.root / "current"
-    said = machine.deploy(release, script=DEPLOY / "configure.sh")
+    said = machine.deploy(release, script=SCRIPT)
     assert said == f"{machine.conf} is there already\n"
 
 
@@ -89,9 +65,57 @@ def test_neither_a_configuration_nor_a_name(machine: Machine, good: Good) -> Non
     assert machine.current() == ""
 
 
-@pytest.mark.parametrize(
-    "moment", ["mv */secret *", "mv */certs/key.pem *", "sync -f */etc/.making-*"]
-)
+def test_secret_and_certificate_that_are_there_stay(fresh: Machine, good: Good) -> None:
+    """Whoever lost server.ini, and nothing else, gets server.ini again, and nothing else."""
+    fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
+    folder = fresh.conf.parent
+    names = ("secret", "tls/fullchain.pem", "tls/privkey.pem")
+    before = {name: (folder / name).read_bytes() for name in names}
+    fresh.conf.unlink()
+    said = fresh.deploy(fresh.root / "current", script=SCRIPT)
+    assert f"{folder}/secret is there, and stays" in said
+    assert f"the certificate in {folder}/tls is there, and stays" in said
+    assert {name: (folder / name).read_bytes() for name in names} == before
+    assert "secret_file = secret\n" in fresh.conf.read_text()
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["fullchain.pem", "privkey.pem"])
+def test_half_a_certificate_is_no_reason_to_replace_it(
+    fresh: Machine, good: Good, name: str
+) -> None:
+    tls = fresh.conf.parent / "tls"
+    tls.mkdir()
+    (tls / name).write_text("bought\n")
+    said = fresh.deploy("--local", good("1.0.0"), status=1, environ=ON_LOOPBACK)
+    assert f"error: {tls} is there, but not with fullchain.pem and privkey.pem in it" in said
+    assert f"error: {fresh.conf} could not be made; " in said
+    assert (tls / name).read_text() == "bought\n"
+    assert not fresh.conf.exists()
+    assert fresh.releases() == []
+    (tls / name).unlink()
+    fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
+    assert fresh.verdicts() == {"1.0.0": "good*"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_files_belong_to_the_service_before_they_have_their_names(
+    fresh: Machine, good: Good
+) -> None:
+    """A run that was cut off leaves none behind that the service cannot read."""
+    fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
+    for name in ("server.ini", "secret", "tls/fullchain.pem", "tls/privkey.pem"):
+        (fresh.conf.parent / name).unlink()
+    fresh.note("chown")
+    environ = {"DEPLOY_RUN_AS": "nobody"}
+    fresh.deploy(fresh.root / "current", script=SCRIPT, environ=environ)
+    given = [call.split()[2:] for call in fresh.calls() if call.startswith("chown nobody:nobody")]
+    (paths,) = given
+    assert {Path(path).name for path in paths} == {"secret", "fullchain.pem", "privkey.pem"}
+    assert all("/.making-" in path for path in paths)
+
+
+@pytest.mark.parametrize("moment", ["mv */secret *", "mv -T */tls *", "sync -f */etc/.making-*"])
 def test_power_cut_on_the_way(fresh: Machine, good: Good, moment: str) -> None:
     fresh.can_lose_power("mv", "sync")
     cut = {**ON_LOOPBACK, "CUT_AFTER": moment}
@@ -103,5 +127,5 @@ def test_power_cut_on_the_way(fresh: Machine, good: Good, moment: str) -> None:
 
 
 def test_no_release(machine: Machine) -> None:
-    said = machine.deploy(machine.path, script=DEPLOY / "configure.sh", status=2)
+    said = machine.deploy(machine.path, script=SCRIPT, status=2)
     assert "RELEASE is not an installed release" in said

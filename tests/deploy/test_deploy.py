@@ -4,18 +4,16 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import MakeZip
+from tests.deploy.conftest import Good, MakeZip
 from tests.deploy.machine import Machine
 from tests.deploy.release import BROKEN, MUTE, Workshop, adding, pins
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy")]
 
-Good = Callable[[str], Path]
 ID = re.compile(r"\d{8}T\d{6}Z-v\d+\.\d+\.\d+")
 
 
@@ -177,6 +175,111 @@ def test_the_last_releases_stay_and_the_one_to_go_back_to(
     assert machine.verdicts() == {"1.0.0": "good*", "1.2.0": "good"}
 
 
+def test_failed_runs_do_not_fill_the_disk(machine: Machine, good: Good, make_zip: MakeZip) -> None:
+    machine.configure(KEEP=2)
+    machine.deploy("--local", good("1.0.0"))
+    broken = make_zip("1.1.0", edits={"tornado_webrtc/server.py": adding(BROKEN)})
+    for _ in range(4):
+        machine.deploy("--local", broken, status=1)
+    assert len(machine.releases()) == 4, "KEEP, the one that runs, and the last that failed"
+    assert machine.verdicts() == {"1.1.0": "bad", "1.0.0": "good*"}
+
+
+def test_why_it_is_not_ready(machine: Machine, good: Good, make_zip: MakeZip) -> None:
+    machine.deploy("--local", good("1.0.0"))
+    machine.configure(READY_SECONDS=1)
+    new = good("1.1.0")
+    for url, why in (
+        (f"https://127.0.0.1:{machine.port}/readyz", r"curl: \(35\)"),
+        (f"http://127.0.0.1:{machine.port}/nothing", r"curl: \(22\) .*404"),
+    ):
+        said = machine.deploy("--local", new, status=1, environ={"DEPLOY_READY_URL": url})
+        assert re.search(rf"v1.1.0 is not ready: {re.escape(url)}: {why}", said), said
+    broken = make_zip("1.2.0", edits={"tornado_webrtc/server.py": adding(BROKEN)})
+    said = machine.deploy("--local", broken, status=1)
+    assert "v1.2.0 is not ready: tornado-webrtc.service does not run it" in said
+
+
+def test_proxies_of_the_machine_are_not_asked(machine: Machine, good: Good) -> None:
+    nowhere = "http://127.0.0.1:1"
+    environ = {"http_proxy": nowhere, "https_proxy": nowhere, "ALL_PROXY": nowhere}
+    machine.deploy("--local", good("1.0.0"), environ=environ)
+    assert machine.verdicts() == {"1.0.0": "good*"}
+
+
+def test_more_than_one_thing_to_do(machine: Machine, good: Good) -> None:
+    said = machine.deploy("--rollback", "--local", good("1.0.0"), status=2)
+    assert "more than one of -f, --local, --rollback and --list" in said
+    assert machine.releases() == []
+
+
+# --- the disk is full ---------------------------------------------------------------------
+
+
+def full(machine: Machine, program: str, file: Path, *, when: str) -> None:
+    """Let a file find no room from the moment on when a program is called with something."""
+    machine.can_lose_power(program)
+    path = machine.path / "bin" / program
+    lines = path.read_text().splitlines()
+    lines.insert(2, f'[[ "$*" != {when} ]] || ln -sf /dev/full {file}')
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_no_room_for_the_verdict(machine: Machine, good: Good) -> None:
+    """What serves goes on serving, and old releases are taken away: that makes room."""
+    machine.deploy("--local", good("1.0.0"))
+    full(machine, "systemctl", machine.root / "releases" / ".verdict", when='"restart "*')
+    said = machine.deploy("--local", good("1.1.0"))
+    assert re.search(r"cannot be written down that \S+v1.1.0 is good; is the disk full\?", said)
+    assert re.search(r"v1.1.0 serves$", said, re.MULTILINE)
+    assert machine.serving() == "1.1.0"
+    assert machine.leftovers() == set()
+    assert machine.verdicts() == {"1.1.0": "unknown*", "1.0.0": "good"}
+
+
+def test_no_room_to_write_down_what_comes(machine: Machine, good: Good) -> None:
+    machine.deploy("--local", good("1.0.0"))
+    pid = machine.pid()
+    full(machine, "sync", machine.root / ".pending", when='*"/.making-"*')
+    said = machine.deploy("--local", good("1.1.0"), status=1)
+    assert f"error: nothing can be written to {machine.root}; nothing was changed" in said
+    assert (machine.serving(), machine.pid()) == ("1.0.0", pid)
+    assert machine.leftovers() == set()
+
+
+def test_no_room_to_unpack(machine: Machine, good: Good) -> None:
+    machine.program(
+        "small-python", f'#!/bin/bash\nulimit -f 64\nexec {machine.path}/bin/quick-python "$@"\n'
+    )
+    machine.configure(PYTHON=machine.path / "bin" / "small-python")
+    said = machine.deploy("--local", good("1.0.0"), status=1)
+    assert ".zip cannot be unpacked here: [Errno 27] File too large" in said
+    assert "there is no new release; nothing was changed" in said
+    assert "Make it anew" not in said
+    assert machine.releases() == []
+    assert machine.leftovers() == set()
+
+
+def test_link_that_cannot_be_put_back(machine: Machine, good: Good, make_zip: MakeZip) -> None:
+    """It is not forgotten: the next run ends what was begun."""
+    machine.deploy("--local", good("1.0.0"))
+    before = machine.current()
+    broken = make_zip("1.1.0", edits={"tornado_webrtc/server.py": adding(BROKEN)})
+    ln = f'#!/bin/bash\n[[ $* != *{before}* ]] || exit 1\nexec {shutil.which("ln")} "$@"\n'
+    machine.program("ln", ln)
+    said = machine.deploy("--local", broken, status=1)
+    assert f"current cannot be led back to {before}; NOTHING SERVES" in said
+    assert "run this again: it ends what was begun" in said
+    machine.program("ln", f'#!/bin/bash\nexec {shutil.which("ln")} "$@"\n')
+    machine.deploy("--local", machine.path / "nothing.zip", status=1)
+    assert machine.current() == before
+    assert machine.serving() == "1.0.0"
+    assert machine.leftovers() == set()
+
+
+# --- two at once --------------------------------------------------------------------------
+
+
 def test_only_one_run_at_a_time(machine: Machine, good: Good) -> None:
     waiting, go_on = machine.path / "waiting", machine.path / "go-on"
     os.mkfifo(waiting)
@@ -213,3 +316,26 @@ def test_told_to_stop_while_it_waits(machine: Machine, good: Good, make_zip: Mak
     assert machine.serving() == "1.0.0"
     assert machine.verdicts() == {"1.1.0": "bad", "1.0.0": "good*"}
     assert machine.leftovers() == set()
+
+
+RUNUSER = """#!/usr/bin/env bash
+# Notes the session that it is in, and which of its files is a lock; changes no user.
+cut -d' ' -f6 /proc/$$/stat >> {machine}/sessions
+find /proc/$$/fd -lname '*/.lock' >> {machine}/held
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs anything as somebody else")
+def test_service_user_gets_neither_the_lock_nor_the_terminal(machine: Machine, good: Good) -> None:
+    machine.program("runuser", RUNUSER.format(machine=machine.path))
+    machine.configure(RUN_AS="nobody")
+    process = machine.start("--local", good("1.0.0"))
+    said, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    sessions = (machine.path / "sessions").read_text().split()
+    assert sessions
+    assert str(process.pid) not in sessions, "which is that of the script"
+    assert (machine.path / "held").read_text() == ""

@@ -1,13 +1,12 @@
 """deploy/deploy.sh: the power goes at the worst of moments, and nothing is lost."""
 
 import signal
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.machine import Machine
+from tests.deploy.conftest import Good
+from tests.deploy.machine import Machine, running_machine
 from tests.deploy.release import Workshop
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-power")]
@@ -32,17 +31,13 @@ SWITCHED = list(MOMENTS).index("it is switched over")
 
 
 @pytest.fixture(scope="module")
-def worn(workshop: Workshop, good: Callable[[str], Path]) -> Iterator[Machine]:
+def worn(workshop: Workshop, good: Good) -> Iterator[Machine]:
     """A machine with a release that serves, and no good power supply."""
-    with tempfile.TemporaryDirectory(prefix="tw-") as folder:
-        machine = Machine(Path(folder), workshop)
+    with running_machine(workshop) as machine:
         machine.configure(KEEP=50)
         machine.can_lose_power("mv", "rm", "sync", "systemctl")
-        try:
-            machine.deploy("--local", good("1.0.0"))
-            yield machine
-        finally:
-            machine.stop()
+        machine.deploy("--local", good("1.0.0"))
+        yield machine
 
 
 def is_whole(machine: Machine) -> bool:
@@ -56,7 +51,7 @@ def is_whole(machine: Machine) -> bool:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_power_cut_after(moment: str, worn: Machine, good: Callable[[str], Path]) -> None:
+def test_power_cut_after(moment: str, worn: Machine, good: Good) -> None:
     before = worn.current()
     environ = MOMENTS[moment]
     worn.deploy("--local", good("1.1.0"), status=-signal.SIGKILL, environ=environ)
@@ -77,9 +72,7 @@ def test_power_cut_after(moment: str, worn: Machine, good: Callable[[str], Path]
     assert worn.serving() == "1.0.0"
 
 
-def test_script_is_killed_and_the_old_server_still_runs(
-    worn: Machine, good: Callable[[str], Path]
-) -> None:
+def test_script_is_killed_and_the_old_server_still_runs(worn: Machine, good: Good) -> None:
     """The link leads to a release that never ran: it is not taken for a good one."""
     before, pid = worn.current(), worn.pid()
     cut = MOMENTS["it is switched over"]
@@ -92,9 +85,7 @@ def test_script_is_killed_and_the_old_server_still_runs(
     assert worn.serving() == "1.0.0"
 
 
-def test_going_back_after_a_power_cut_goes_back_once(
-    worn: Machine, good: Callable[[str], Path]
-) -> None:
+def test_going_back_after_a_power_cut_goes_back_once(worn: Machine, good: Good) -> None:
     worn.deploy("--local", good("1.2.0"))
     before = worn.current()
     cut = MOMENTS["it is switched over"]
@@ -107,16 +98,51 @@ def test_going_back_after_a_power_cut_goes_back_once(
     assert worn.serving() == "1.2.0"
 
 
+def test_power_cut_while_the_release_that_was_left_is_judged(worn: Machine, good: Good) -> None:
+    """What somebody has gone back from is not what the next rollback goes to."""
+    worn.deploy("--local", good("1.2.0"))
+    before = worn.current()
+    worn.deploy("--local", good("1.3.0"))
+    left = worn.current()
+    cut = {"CUT_AFTER": f"mv *.verdict */{before}/verdict"}
+    worn.deploy("--rollback", status=-signal.SIGKILL, environ=cut)
+    worn.stop()
+    worn.boot()
+    worn.deploy("--local", worn.path / "nothing.zip", status=1)
+    assert worn.leftovers() == set()
+    listed = worn.listed()
+    assert (listed[before], listed[left]) == ("good*", "bad")
+
+
+def test_power_cut_while_a_refused_release_is_taken_away(worn: Machine, good: Good) -> None:
+    """What is half gone is not taken for a release."""
+    text = worn.conf.read_text()
+    worn.conf.write_text(f"{text}[nonsense]\n")
+    before = worn.releases()
+    cut = {"CUT_BEFORE": "rm -rf */releases/*v1.4.0"}
+    worn.deploy("--local", good("1.4.0"), status=-signal.SIGKILL, environ=cut)
+    worn.conf.write_text(text)
+    assert not [name for name in worn.releases() if name.endswith("Z-v1.4.0") and name[0] != "."]
+    worn.deploy("--local", worn.path / "nothing.zip", status=1)
+    assert worn.releases() == before
+    assert worn.leftovers() == set()
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("at", ["the beginning", "the end"])
 def test_power_cut_while_an_old_release_is_taken_away(
-    moment: str, worn: Machine, good: Callable[[str], Path]
+    at: str, moment: str, worn: Machine, good: Good
 ) -> None:
-    environ = {f"CUT_{moment.upper()}": "mv -T *.removing-*", "DEPLOY_KEEP": "2"}
-    worn.deploy("--local", good("1.3.0"), status=-signal.SIGKILL, environ=environ)
+    """It is taken away before a release is installed, if too many are there, or afterwards."""
+    for version in ("1.2.0", "1.3.0"):
+        worn.deploy("--local", good(version))
+    keep = len(worn.releases()) - (at == "the beginning")
+    environ = {f"CUT_{moment.upper()}": "mv -T *.removing-*", "DEPLOY_KEEP": str(keep)}
+    worn.deploy("--local", good("1.4.0"), status=-signal.SIGKILL, environ=environ)
     worn.stop()
     assert is_whole(worn)
     worn.boot()
     worn.deploy("--local", worn.path / "nothing.zip", status=1)
     assert worn.leftovers() == set()
-    assert worn.serving() == "1.3.0"
+    assert worn.serving() == ("1.3.0" if at == "the beginning" else "1.4.0")
     assert is_whole(worn)

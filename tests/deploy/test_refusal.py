@@ -1,19 +1,20 @@
 """deploy/deploy.sh: what is no release, or not a whole one, is refused, and nothing changes."""
 
+import hashlib
+import io
 import shutil
-from collections.abc import Callable
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.cloud import BUCKET, Cloud
-from tests.deploy.conftest import MakeZip
+from tests.deploy.conftest import Good, MakeZip
 from tests.deploy.machine import Machine
 from tests.deploy.release import Workshop, pins, write_sum
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-refusal")]
 
-Good = Callable[[str], Path]
 NAME = "tornado-webrtc-v1.0.0.zip"
 
 
@@ -42,6 +43,7 @@ def test_object_is_missing(machine: Machine, cloud: Cloud, tmp_path: Path, there
         cloud.upload(path)
     said = refused(machine, "-f", path.name, cloud=cloud)
     missing = path.name if there == "neither" else f"{path.name}.sha256"
+    assert "aws s3 ls" not in said, "the machine's role may not list"
     assert f"s3://{BUCKET}/{missing} cannot be fetched; nothing was changed" in said
 
 
@@ -122,6 +124,25 @@ def test_library_is_not_the_one_that_was_pinned(
     said = refused(machine, "--local", make_zip("1.0.0", files={"requirements.txt": pinned}))
     assert complaint in said
     assert "pip could not install the release; nothing was changed" in said
+
+
+def test_library_that_would_run_its_own_code(
+    machine: Machine, workshop: Workshop, make_zip: MakeZip, tmp_path: Path
+) -> None:
+    """A source package is not taken, even if its checksum is right."""
+    ran = tmp_path / "ran"
+    info = tarfile.TarInfo("evil-1.0/setup.py")
+    code = f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name='evil')\n".encode()
+    info.size = len(code)
+    path = tmp_path / "evil-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(info, io.BytesIO(code))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    machine.configure(PIP_ARGS=f"--find-links {tmp_path}")
+    pinned = f"evil==1.0 --hash=sha256:{digest}\n".encode()
+    said = refused(machine, "--local", make_zip("1.0.0", files={"requirements.txt": pinned}))
+    assert "No matching distribution found for evil==1.0" in said
+    assert not ran.exists()
 
 
 def test_python_is_too_old(machine: Machine, good: Good) -> None:

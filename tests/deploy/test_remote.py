@@ -117,6 +117,7 @@ def test_nothing_can_be_uploaded(machine: Machine, cloud: Cloud, zip_path: Path)
         ("-f", "tornado-webrtc-v1.0.0.zip;id.zip"),
         ("-f", "tornado-webrtc-v$(id).zip"),
         ("-t", "forever"),
+        ("-t", "0"),
     ],
 )
 def test_values_that_a_shell_might_take_for_more(
@@ -126,6 +127,19 @@ def test_values_that_a_shell_might_take_for_more(
     words = [word for pair in arguments.items() for word in pair]
     said = machine.deploy(*words, script=SCRIPT, status=2)
     assert f"'{value}' is no " in said
+
+
+def test_time_is_decimal(machine: Machine, cloud: Cloud, zip_path: Path, instance: str) -> None:
+    arguments = ("-b", BUCKET, "-i", instance, "-f", zip_path, "-t", "0090")
+    said = machine.deploy(*arguments, script=SCRIPT, environ=cloud.environ)
+    assert said.endswith(f"{zip_path.name} is deployed to {instance}\n")
+
+
+def test_it_stands_alone(machine: Machine, tmp_path: Path) -> None:
+    """One file is enough to carry to where releases are made."""
+    script = Path(shutil.copy(SCRIPT, tmp_path))
+    said = machine.deploy("-b", "x", script=script, status=2)
+    assert "error: 'x' is no bucket (-b)" in said
 
 
 def test_checksum_is_missing(machine: Machine, zip_path: Path) -> None:

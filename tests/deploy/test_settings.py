@@ -8,20 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.conftest import Good
+from tests.deploy.machine import DEFAULTS, DEPLOY, Machine
 
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 COMMANDS = [path for path in SCRIPTS if path.name not in {"settings.sh", "certificate-hook.sh"}]
 EACH = pytest.mark.parametrize("script", COMMANDS, ids=lambda path: path.stem)
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-certificate")]
-
-
-def names(text: str) -> set[str]:
-    return set(re.findall(r"^    \[([A-Z_]+)\]=", text, re.MULTILINE))
-
-
-KEYS = names((DEPLOY / "settings.sh").read_text())
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
@@ -77,6 +71,7 @@ def test_nothing_to_do(machine: Machine) -> None:
         ("READY_SECONDS=", "the setting READY_SECONDS is '', it has to be a whole number"),
         ("PREFIX=opt", "the setting PREFIX is 'opt', no plain path"),
         ("PREFIX=/opt/a b", "the setting PREFIX is '/opt/a b', no plain path"),
+        ("PREFIX=/", "the setting PREFIX is '/', no plain path"),
         ("$(touch RAN)=1", "found '$(touch RAN)=1'"),
         ("x[$(touch RAN)]=1", "found 'x[$(touch RAN)]=1'"),
     ],
@@ -89,7 +84,7 @@ def test_line_that_is_not_right(machine: Machine, line: str, complaint: str) -> 
     if "found" in complaint:
         number = len(machine.settings.read_text().splitlines())
         assert f"{machine.settings}:{number}: " in said
-        assert set(re.findall(r"[A-Z_]{4,}", said.splitlines()[2])) == KEYS
+        assert set(re.findall(r"[A-Z_]{4,}", said.splitlines()[2])) == {*DEFAULTS}
     assert not list(machine.path.rglob("RAN"))
     assert not Path("RAN").exists()
 
@@ -98,6 +93,64 @@ def test_settings_are_read_and_never_run(machine: Machine) -> None:
     machine.configure(EMAIL="$(touch RAN)`touch RAN`", DOMAIN="a=b")
     machine.deploy("--list")
     assert not list(machine.path.rglob("RAN"))
+
+
+@EACH
+def test_it_finds_itself(script: Path) -> None:
+    """Where CDPATH is exported, `cd` says where it went, and may go elsewhere."""
+    environ = {**os.environ, "CDPATH": f"{DEPLOY.parent}:/tmp"}
+    command = [f"{DEPLOY.name}/{script.name}", "--help"]
+    done = subprocess.run(
+        command, cwd=DEPLOY.parent, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_numbers_are_decimal(machine: Machine, good: Good) -> None:
+    """Bash takes 08 for a number to the base of eight, which it is not."""
+    machine.configure(READY_SECONDS="090", SETTLE_SECONDS="00", KEEP="08")
+    machine.deploy("--local", good("1.0.0"))
+    assert machine.verdicts() == {"1.0.0": "good*"}
+
+
+@pytest.mark.parametrize("way", ["--settings", "DEPLOY_SETTINGS"])
+def test_file_that_is_named_and_missing(machine: Machine, way: str) -> None:
+    path = machine.path / "nowhere.conf"
+    arguments = ("--settings", path) if way == "--settings" else ()
+    environ = {} if arguments else {way: str(path)}
+    said = machine.deploy("--list", *arguments, status=1, environ=environ)
+    assert f"error: there is no {path}\n" in said
+    assert f"install.sh --settings {path} makes it." in said
+
+
+@pytest.mark.parametrize("name", ["a b.conf", "a|b.conf", "$(id).conf"])
+def test_file_whose_name_others_would_take_for_more(machine: Machine, name: str) -> None:
+    path = machine.settings.rename(machine.path / name)
+    said = machine.deploy("--list", "--settings", path, status=1)
+    assert f"the settings are in '{path}', no plain path" in said
+
+
+def test_folder_of_the_file_does_not_matter(machine: Machine, good: Good) -> None:
+    """What is handed on to other scripts, to a hook and to a unit is the whole path."""
+    machine.configure(DOMAIN="localhost", CERTBOT="false")
+    path = os.path.relpath(machine.settings)
+    said = machine.deploy("--settings", path, "--local", good("1.0.0"))
+    assert "the certificate is that of a proxy: it is left alone" in said
+    machine.conf.write_text("[general]\ncert = tls/fullchain.pem\nchallenge_dir = acme\n")
+    machine.deploy("--settings", path, script=DEPLOY / "certificate.sh", status=1)
+    hook = machine.path / "letsencrypt" / "renewal-hooks" / "deploy" / "tornado-webrtc"
+    assert f"\nsettings={machine.settings}\n" in hook.read_text()
+
+
+def test_program_that_only_links_has(machine: Machine, good: Good) -> None:
+    """What install.sh puts there is found, whatever PATH sudo or a timer has."""
+    links = machine.path / "links"
+    links.mkdir()
+    (machine.path / "bin" / "journalctl").rename(links / "its-log")
+    machine.configure(LINKS=links, JOURNALCTL="its-log", READY_SECONDS=1)
+    machine.configure(READY_URL="http://127.0.0.1:1/readyz")
+    said = machine.deploy("--local", good("1.0.0"), status=1)
+    assert "open http" in said, "the end of the log"
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o664])

@@ -111,6 +111,44 @@ def statements(name: str) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else [found]
 
 
+def test_machine_is_not_made_anew_by_the_way() -> None:
+    """What AWS changes around it, and what a stopped machine does not show, is no reason."""
+    server = named("resource", "aws_instance")["server"]
+    (lifecycle,) = server["lifecycle"]
+    assert lifecycle["prevent_destroy"] in {True, "true"}
+    ignored = {re.sub(r"\W", "", each) for each in lifecycle["ignore_changes"]}
+    assert ignored == {"ami", "associate_public_ip_address", "subnet_id", "user_data"}
+    assert "`prevent_destroy`" in GUIDE
+
+
+def test_machine_reaches_the_agents_package_before_it_has_its_fixed_address() -> None:
+    server = named("resource", "aws_instance")["server"]
+    assert server["associate_public_ip_address"] in {True, "true"}
+    assert 'until python3 -c "$fetch"; do sleep' in server["user_data"]
+    script = server["user_data"].partition("\n")[2].rpartition("END")[0]
+    done = subprocess.run(
+        ["/bin/sh", "-n"], input=script, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_credentials_of_the_machine_want_a_token() -> None:
+    (options,) = named("resource", "aws_instance")["server"]["metadata_options"]
+    assert options["http_tokens"] == "required"
+    assert options["http_put_response_hop_limit"] == 1
+
+
+def test_provider_is_one_that_knows_all_of_it() -> None:
+    """aws_iam_openid_connect_provider wanted a thumbprint_list before 5.82."""
+    text = (FOLDER / "versions.tf").read_text(encoding="utf-8")
+    found = re.search(r'version = ">= (\d+)\.(\d+), < (\d+)\.0"', text)
+    assert found
+    lowest, highest = (int(found[1]), int(found[2])), int(found[3])
+    assert "thumbprint_list" not in (FOLDER / "access.tf").read_text(encoding="utf-8")
+    assert lowest >= (5, 82)
+    assert highest == lowest[0] + 2
+
+
 def test_rights_are_the_fewest() -> None:
     actions = {
         name: {action for each in statements(name) for action in each["actions"]}
@@ -126,6 +164,14 @@ def test_rights_are_the_fewest() -> None:
         for each in statements(name):
             anything = each["resources"] == ["*"]
             assert anything == (each["actions"] == ["ssm:GetCommandInvocation"]), each
+
+
+def test_policy_of_aws_is_wider_than_its_name_says() -> None:
+    (attached,) = named("resource", "aws_iam_role_policy_attachment").values()
+    assert attached["policy_arn"].endswith("/AmazonSSMManagedInstanceCore")
+    assert "`AmazonSSMManagedInstanceCore`, also lets it read every parameter" in GUIDE
+    text = (FOLDER / "access.tf").read_text(encoding="utf-8")
+    assert "read every parameter of Parameter Store" in text
 
 
 def test_only_a_job_of_the_environment_gets_the_role() -> None:

@@ -56,7 +56,8 @@ def refused(folder: Path, path: Path) -> str:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(f"error: {path.name} is refused: ")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("\n") == 2
+    assert done.stderr.endswith("\n  Make it anew: make release.\n")
     return done.stderr
 
 
@@ -232,4 +233,7 @@ def test_every_flipped_byte_is_found_or_harmless(tmp_path: Path) -> None:
 
 
 def test_zip_is_missing(tmp_path: Path) -> None:
-    assert "No such file" in refused(tmp_path, tmp_path / "nothing.zip")
+    done = unpack(tmp_path / "nothing.zip", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nothing.zip cannot be unpacked here: ")
+    assert "No such file" in done.stderr

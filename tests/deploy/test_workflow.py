@@ -4,33 +4,24 @@ That it is valid is tested with all workflows, in tests/release.
 """
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.deploy.release import ROOT
+from tests.release.workflow import ROOT, run_step, workflow
 
 PATH = ROOT / ".github" / "workflows" / "deploy.yml"
 TEXT = PATH.read_text(encoding="utf-8")
 
 
-def workflow() -> dict[str, Any]:
-    """YAML takes the key `on` for a truth value."""
-    found = yaml.safe_load(TEXT)
-    return {"on" if key is True else key: each for key, each in found.items()}
-
-
 def job() -> dict[str, Any]:
-    (found,) = workflow()["jobs"].values()
+    (found,) = workflow("deploy")["jobs"].values()
     return dict(found)
 
 
 def test_a_person_starts_it() -> None:
-    found = workflow()["on"]
+    found = workflow("deploy")["on"]
     assert [*found] == ["workflow_dispatch"]
     inputs = found["workflow_dispatch"]["inputs"]
     assert inputs["environment"]["options"] == ["develop", "qa", "staging", "production"]
@@ -39,7 +30,7 @@ def test_a_person_starts_it() -> None:
 
 
 def test_one_at_a_time_for_each_environment() -> None:
-    assert workflow()["concurrency"] == {
+    assert workflow("deploy")["concurrency"] == {
         "group": "deploy-${{ inputs.environment }}",
         "cancel-in-progress": False,
     }
@@ -47,7 +38,7 @@ def test_one_at_a_time_for_each_environment() -> None:
 
 
 def test_role_is_taken_without_keys() -> None:
-    assert workflow()["permissions"] == {}
+    assert workflow("deploy")["permissions"] == {}
     assert job()["permissions"] == {"contents": "read", "id-token": "write"}
     assert "secrets." not in TEXT
     assert not re.search("(?i)access.key", TEXT)
@@ -88,15 +79,7 @@ def test_version_that_was_asked_for(tmp_path: Path, version: str, expected: str)
     script = job()["steps"][0]["run"]
     environment = tmp_path / "env"
     environment.touch()
-    bash = shutil.which("bash")
-    assert bash
-    done = subprocess.run(
-        [bash, "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
-        env={"VERSION": version, "GITHUB_ENV": str(environment)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_step(script, tmp_path, {"VERSION": version, "GITHUB_ENV": str(environment)})
     assert environment.read_text() == expected
     assert done.returncode == (0 if expected else 1)
     assert ("::error::" in done.stdout) == (not expected)

@@ -3,21 +3,17 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.deploy.cloud import BUCKET, Cloud
-from tests.deploy.conftest import cloud, good, machine, workshop
-from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.conftest import Good, bare, cloud, good, machine, workshop
+from tests.deploy.guide import here, run_blocks
+from tests.deploy.machine import DEFAULTS, DEPLOY, Machine
 from tests.deploy.release import ROOT
-from tests.deploy.test_configure import ON_LOOPBACK
-from tests.deploy.test_settings import KEYS
 
-__all__ = ["cloud", "good", "machine", "workshop"]
+__all__ = ["bare", "cloud", "good", "machine", "workshop"]
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-refusal")]
 
@@ -28,72 +24,18 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", PAGE)
 
 
-def here(text: str, machine: Machine) -> str:
-    """What the guide says, for a machine that is a folder."""
-    text = text.replace("/opt/tornado-webrtc", str(machine.root))
-    text = re.sub(r"(?<![\w/])/root\b", str(machine.path / "root"), text)
-    text = text.replace("call.example.org", "localhost").replace("10.0.0.5", "127.0.0.1")
-    assert BUCKET in PAGE
-    return text
-
-
-@pytest.fixture
-def bare(machine: Machine) -> Machine:
-    """A machine as EC2 gives it, whose service listens on free ports of the loopback interface."""
-    machine.conf.unlink()
-    machine.settings.unlink()
-    (machine.path / "root").mkdir()
-    for name in ("useradd", "sysctl", "apt-get"):
-        machine.program(name, f'#!/bin/sh\necho "{name} $*" >> {machine.path}/calls\n')
-    variables = " ".join(f"{key}={value}" for key, value in ON_LOOPBACK.items())
-    systemctl = (machine.path / "bin" / "systemctl").read_text()
-    machine.program("systemctl", systemctl.replace("HOME=/", f"HOME=/ {variables}"))
-    return machine
-
-
-def environment(machine: Machine, cloud: Cloud) -> dict[str, str]:
-    places = {
-        "PREFIX": machine.root,
-        "CONF": machine.conf,
-        "SETTINGS": machine.settings,
-        "STATE_DIR": machine.path / "state",
-        "UNIT_DIR": machine.path / "units",
-        "SYSCTL_DIR": machine.path / "units",
-        "LETSENCRYPT": machine.path / "letsencrypt",
-        "RUN_AS": "",
-        "PORT": machine.port,
-        "HTTP_PORT": machine.turn_udp,
-        "READY_URL": f"https://localhost:{machine.port}/readyz",
-        "SETTLE_SECONDS": 0,
-        "PYTHON": machine.path / "bin" / "quick-python",
-        "CERTBOT": "false",
-    }
-    settings = {f"DEPLOY_{key}": str(value) for key, value in places.items()}
-    return machine.environment({**settings, **cloud.environ, **ON_LOOPBACK})
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs")
-def test_every_shell_block_runs_in_order(
-    bare: Machine, cloud: Cloud, good: Callable[[str], Path]
-) -> None:
+def test_every_shell_block_runs_in_order(bare: Machine, cloud: Cloud, good: Good) -> None:
+    (bare.path / "root").mkdir()
     for version in ("0.1.0", "0.2.0"):
         path = good(version)
         cloud.upload(path, path.with_name(f"{path.name}.sha256"))
-    lines = ["set -eux"]
+    assert BUCKET in PAGE
+    # A command line that does not look there itself is told where this AWS is.
+    lines = ['aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }']
     for block in blocks("sh"):
         lines += [here(block, bare), f"readlink {bare.root}/current >> {bare.path}/ran || true"]
-    # A command line that does not look there itself is told where this AWS is.
-    aws = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
-    bash = shutil.which("bash")
-    assert bash
-    done = subprocess.run(
-        [bash, "-c", aws + "\n".join(lines)],
-        env=environment(bare, cloud),
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-    )
+    done = run_blocks(bare, lines, cloud.environ)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{bare.log()}"
     ran = [line.rpartition("-v")[2] for line in (bare.path / "ran").read_text().splitlines()]
     assert ran == ["0.1.0", "0.1.0", "0.2.0", "0.1.0"], "first, --list, upgrade, rollback"
@@ -114,11 +56,8 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_settings_are_those_of_the_scripts() -> None:
-    text = (DEPLOY / "settings.sh").read_text(encoding="utf-8")
-    found = re.findall(r'^    \[([A-Z_]+)\]=(?:""|(\S+))', text, re.MULTILINE)
-    assert {name for name, _ in found} == KEYS
     table = rows("## Settings")
-    assert [(row[0].strip("`"), row[1].strip("`")) for row in table] == found
+    assert [(row[0].strip("`"), row[1].strip("`")) for row in table] == [*DEFAULTS.items()]
     assert all(row[2] for row in table)
 
 
@@ -126,8 +65,7 @@ def test_every_file_is_listed() -> None:
     text = PAGE.partition("| file |")[2].partition("\n\n")[0]
     listed = set(re.findall(r"`([\w./-]+)`", text))
     there = {f"{each.name}/" if each.is_dir() else each.name for each in DEPLOY.iterdir()}
-    parts = {"60-tornado-webrtc.conf", "certbot-renew.service", "certbot-renew.timer"}
-    assert {name for name in there if not name.startswith("__")} - parts == listed
+    assert {name for name in there if not name.startswith("__")} == listed
 
 
 def test_commands_elsewhere_are_those_that_there_are() -> None:
@@ -145,9 +83,18 @@ def test_commands_elsewhere_are_those_that_there_are() -> None:
 def test_messages_are_those_of_the_scripts() -> None:
     scripts = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("*.sh"))
     chapter = PAGE.partition("## When something goes wrong")[2]
-    for words in ("NOTHING SERVES", "not believed", "no command can be sent"):
+    for words in (
+        *("NOTHING SERVES", "not believed", "no command can be sent"),
+        *("is not ready", "cannot be fetched"),
+    ):
         assert words in chapter
         assert words in scripts
+
+
+def test_environments_are_for_the_default_branch() -> None:
+    """Without that, whoever may push a branch runs a workflow with the role of the machine."""
+    chapter = PAGE.partition("## GitHub")[2].partition("\n## ")[0]
+    assert "“Deployment branches and tags” to the default branch" in chapter
 
 
 def test_numbers() -> None:

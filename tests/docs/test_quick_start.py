@@ -1,6 +1,7 @@
 """docs/quick-start.md: its commands do what they are shown for, and the three URLs answer."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -8,11 +9,16 @@ import sys
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from tornado.httpclient import AsyncHTTPClient
 
+from tests.deploy.conftest import Good, bare, good, machine, workshop
+from tests.deploy.guide import here, run_blocks
+from tests.deploy.machine import Machine
 from tests.wire import WireClient
-from tornado_webrtc import __version__
 from tornado_webrtc.server import Server, load
+
+__all__ = ["bare", "good", "machine", "workshop"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "quick-start.md").read_text(encoding="utf-8")
@@ -31,36 +37,48 @@ allow_peers = 127.0.0.0/8,
 """
 
 
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+def commands(title: str) -> list[str]:
+    """The lines of a chapter's shell blocks; in a list they are indented."""
+    chapter = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?ms)^ *```sh\n(.*?)^ *```$", chapter)
+    assert blocks, title
+    return [line.strip() for block in blocks for line in block.splitlines()]
 
 
-def test_commands_run_in_order(tmp_path: Path) -> None:
-    """But for those that serve, install or ask a host of the internet."""
-    ours = [words for words in commands() if words[0].endswith("tornado-webrtc")]
-    verbs = [words[1] for words in ours]
-    assert verbs == ["init", "--conf", "init", "check", "doctor"]
-    for words in ours:
-        if words[1] in {"init", "check"}:
-            arguments = [each.replace("/etc", str(tmp_path)) for each in words[1:]]
-            result = subprocess.run(
-                [sys.executable, "-m", "tornado_webrtc", *arguments],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                timeout=40,
-                check=False,
-            )
-            assert result.returncode == 0, result.stdout + result.stderr
+def test_commands_on_the_desk(tmp_path: Path) -> None:
+    """But for those that serve or install."""
+    run, environment, install, init, serve = commands("On your desk")
+    assert (run, environment) == ("make run", "python3 -m venv venv")
+    assert re.fullmatch(r"venv/bin/pip install tornado_webrtc-[\d.]+-py3-none-any\.whl", install)
+    assert serve == "venv/bin/tornado-webrtc --conf my-server/server.ini"
+    program, *arguments = shlex.split(init)
+    assert program == "venv/bin/tornado-webrtc"
+    result = subprocess.run(
+        [sys.executable, "-m", "tornado_webrtc", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "my-server" / "server.ini").is_file()
-    assert (tmp_path / "tornado-webrtc" / "server.ini").is_file()
 
 
-def test_other_commands_are_those_that_are_tested_elsewhere() -> None:
-    others = [" ".join(words) for words in commands() if not words[0].endswith("tornado-webrtc")]
-    wheel = f"tornado_webrtc-{__version__}-py3-none-any.whl"
-    assert others == ["make run", "python3 -m venv venv", f"venv/bin/pip install {wheel}"]
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("deploy-refusal")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs")
+def test_commands_on_the_internet(bare: Machine, good: Good) -> None:
+    folder = bare.path / "root"
+    folder.mkdir()
+    path = good("0.1.0")
+    for each in (path, path.with_name(f"{path.name}.sha256")):
+        (folder / each.name).write_bytes(each.read_bytes())
+    *lines, elsewhere = commands("On the internet")
+    assert elsewhere == "tornado-webrtc doctor https://call.example.org/"
+    done = run_blocks(bare, [here(line, bare) for line in lines])
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{bare.log()}"
+    assert "turn udp" in done.stdout, "doctor found the server that deploy.sh started"
 
 
 async def test_what_a_client_needs(tmp_path: Path) -> None:

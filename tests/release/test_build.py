@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -198,14 +199,17 @@ def test_deployment_takes_it(released: Released, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def programs(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a fresh environment with what the ZIP says, and nothing else."""
+def programs(released: Released, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a fresh environment with what the ZIP says, made as docs/releases.md says."""
+    guide = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(python3 -m zipfile .*?)```", guide, re.DOTALL)
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", folder, cwd=folder)
-    pip = (folder / "bin" / "pip", "install", "--quiet", "--no-deps")
-    run(*pip, "--require-hashes", "--requirement", unpacked / "requirements.txt", cwd=folder)
-    run(*pip, "--no-index", unpacked / WHEEL, cwd=folder)
-    return folder / "bin"
+    environment = folder / "opt" / "tornado-webrtc" / "releases" / __version__
+    block = block.replace("0.1.0", __version__).replace("/opt/", f"{folder}/opt/")
+    block = block.replace("python3", shlex.quote(sys.executable))
+    (folder / f"{NAME}.zip").symlink_to(released.files / f"{NAME}.zip")
+    run("sh", "-euc", block, cwd=folder)
+    return environment / "bin"
 
 
 def test_nothing_is_missing(programs: Path, tmp_path: Path) -> None:

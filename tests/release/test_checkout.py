@@ -81,7 +81,8 @@ def test_commit_time(checkout: Path) -> None:
 
 
 def test_export(checkout: Path, tmp_path: Path) -> None:
-    """What is committed, as it was committed, whatever the umask is."""
+    """What is committed, as it was committed, whatever umask and settings are."""
+    git(checkout, "config", "core.autocrlf", "true")
     change(checkout)
     add(checkout)
     before = os.umask(0o077)

