@@ -24,7 +24,8 @@ REMEMBER_CONNECTIONS = """
 """
 
 CALL_FACTS = """async () => {
-  const stats = await window.connections.at(-1).getStats();
+  const open = window.connections.filter(({ signalingState }) => signalingState !== "closed");
+  const stats = await open.at(-1).getStats();
   const all = [...stats.values()];
   const transport = all.find(({ type }) => type === "transport");
   const pair = stats.get(transport?.selectedCandidatePairId);

@@ -79,6 +79,21 @@ def expect_accessible_call(ann: Participant, bob: Participant) -> None:
     expect_accessible(ann)
 
 
+SILENT = """(within) => [...document.querySelectorAll(`${within} [role=status]`)]
+  .filter((region) => !region.checkVisibility({ visibilityProperty: true }))
+  .map((region) => region.id)"""
+
+
+def test_readers_listen_to_every_region_before_it_speaks(join: Join) -> None:
+    ann, bob = join("Ann").sign_in(), join("Bob").sign_in()
+    expect(ann.find("notice-words")).to_be_empty()
+    assert ann.page.evaluate(SILENT, ":is(#bar, #lobby)") == []
+    ann.call(bob)
+    bob.accept()
+    ann.expect_call_state("connected")
+    assert ann.page.evaluate(SILENT, "#call") == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_violation_where_a_camera_is_missing(
     join: Join, scheme: Literal["light", "dark"]

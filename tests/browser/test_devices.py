@@ -29,7 +29,9 @@ NO_CAMERA_ALLOWED = """
 # What is shared is kept where a test can end it as the browser's own button does.
 REMEMBER_SCREEN = """
   const show = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices);
+  window.screensAsked = 0;
   navigator.mediaDevices.getDisplayMedia = async (options) => {
+    window.screensAsked += 1;
     const stream = await show(options);
     window.screenTrack = stream.getVideoTracks()[0];
     return stream;
@@ -101,6 +103,63 @@ def test_camera_and_screen_change_in_a_call(join: Join, equipped: Browser) -> No
     ann.wait_online()
     ann.press("Settings")
     expect(ann.find("camera-choice")).to_have_value(str(other))
+
+
+def test_a_double_click_shares_one_screen(join: Join, equipped: Browser) -> None:
+    ann, _bob = connected(join, equipped, REMEMBER_SCREEN)
+    ann.page.get_by_role("button", name="Share screen").dblclick()
+    expect(ann.find("own-badge")).to_be_visible()
+    assert ann.page.evaluate("screensAsked") == 1
+    ann.press("Stop sharing the screen")
+    expect(ann.find("own-badge")).to_be_hidden()
+    assert ann.page.evaluate("screenTrack.readyState") == "ended"
+    ann.press("Share screen")
+    expect(ann.find("own-badge")).to_be_visible()
+
+
+def test_the_settings_of_a_call_are_those_that_it_can_use(join: Join) -> None:
+    ann, bob = in_call(join)
+    ann.press("Devices and settings")
+    legends = ann.find("settings").locator("legend:visible")
+    expect(legends).to_have_text(["Devices", "From the next call on"])
+    fields = ann.find("settings").locator(":is(input, select):visible")
+    ids = [each.get_attribute("id") for each in fields.all()]
+    devices = ["camera-choice", "microphone-choice", "speaker-choice"]
+    assert ids == [*devices, "relay-only", "relay-transport"]
+    ann.press("Done")
+    bob.hang_up()
+    ann.expect_list(bob)
+    ann.press("Settings")
+    expect(legends).to_have_text(["Devices", "Calls", "Where to sign in"])
+    expect(ann.find("transport-hint")).to_contain_text("apply from the next call")
+
+
+def test_the_other_side_is_heard_from_the_chosen_loudspeaker(join: Join) -> None:
+    ann, bob = in_call(join)
+    ann.press("Devices and settings")
+    speakers = ann.find("speaker-choice").locator("option")
+    expect(speakers).not_to_have_count(1)
+    chosen = speakers.last.get_attribute("value")
+    assert chosen
+    ann.find("speaker-choice").select_option(chosen)
+    sink = "document.getElementById('remote-video').sinkId"
+    ann.wait_until(lambda: bool(ann.page.evaluate(sink) == chosen), "the loudspeaker")
+    ann.press("Done")
+    ann.hang_up()
+    ann.page.reload()
+    ann.wait_online()
+    ann.call(bob)
+    bob.accept()
+    ann.expect_remote_picture()
+    ann.wait_until(lambda: bool(ann.page.evaluate(sink) == chosen), "the loudspeaker again")
+    ann.page.evaluate("localStorage.setItem('tornado-webrtc.speaker', 'unplugged')")
+    ann.hang_up()
+    ann.page.reload()
+    ann.wait_online()
+    bob.call(ann)
+    ann.accept()
+    ann.expect_remote_picture()
+    assert ann.page.evaluate(sink) == ""
 
 
 def test_a_device_that_stops_is_missed_and_replaced(join: Join) -> None:

@@ -1,7 +1,9 @@
 """Phone and desktop: everything fits, nothing scrolls sideways, nothing is without a name."""
 
+from typing import Any
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from tests.browser.conftest import Join
 from tests.browser.participant import Participant
@@ -70,6 +72,49 @@ def test_every_screen_of_a_call_fits(join: Join) -> None:
     )
     expect(ann.page.locator(".file")).to_be_visible()
     expect_fit(ann.page, "#close-panel", "#chat-text", "#chat-send", "#attach")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_news_do_not_cover_the_own_picture(join: Join, name: str) -> None:
+    width, height = SIZES[name]
+    options: dict[str, Any] = {"reduced_motion": "reduce"}
+    ann = join("Ann", viewport={"width": width, "height": height}, **options).sign_in()
+    bob = join("Bob").sign_in()
+    ann.call(bob)
+    bob.accept()
+    ann.expect_remote_picture()
+    expect(bob.find("open-chat")).to_be_visible()
+    bob.page.keyboard.press("c")
+    bob.page.get_by_label("Message", exact=True).fill("words " * 20)
+    bob.page.keyboard.press("Enter")
+    expect(ann.find("toast")).to_be_visible()
+    toast, *others = (ann.find(each).bounding_box() for each in ("toast", "own-tile", "hang-up"))
+    assert toast is not None
+    assert not [other for other in others if other is None or overlap(toast, other)]
+
+
+def overlap(one: FloatRect, other: FloatRect) -> bool:
+    across = one["x"] < other["x"] + other["width"] and other["x"] < one["x"] + one["width"]
+    down = one["y"] < other["y"] + other["height"] and other["y"] < one["y"] + one["height"]
+    return across and down
+
+
+def test_nothing_shows_beside_a_panel_on_a_phone(join: Join) -> None:
+    ann, bob = join("Ann", viewport={"width": 390, "height": 844}).sign_in(), join("Bob").sign_in()
+    ann.call(bob)
+    bob.accept()
+    ann.expect_remote_picture()
+    beneath = [ann.find(name) for name in ("remote-video", "own-tile", "path-words")]
+    for each in beneath:
+        expect(each).to_be_visible()
+    ann.find("path-words").click()
+    for each in beneath:
+        expect(each).to_be_hidden()
+    ann.page.keyboard.press("Escape")
+    for each in beneath:
+        expect(each).to_be_visible()
+    expect(ann.find("path-words")).to_be_focused()
+    ann.expect_remote_picture()
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -98,7 +98,7 @@ def test_an_invitation_leads_to_us_and_carries_no_secret(
     run: Run, query: str, typed: str | None, kept: str
 ) -> None:
     link = f"https://calls.example/?id=123456&name=Ann&relay=1&call=9{query}#token=secret"
-    expected = f"https://calls.example/?call=123456{kept}"
+    expected = f"https://calls.example/?call=123456&call_name=Ann{kept}"
     assert run("settings", INVITE, [link, typed]) == expected
     run("settings", "() => { localStorage.clear(); sessionStorage.clear(); }")
 
@@ -165,60 +165,31 @@ def test_sizes_in_words(run: Run, bytes_: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "words"),
+    ("end", "own", "remote"),
     [
-        ({"type": "host", "protocol": "udp", "address": "10.0.0.1"}, "own address over UDP"),
-        ({"type": "relay", "protocol": "udp", "relayProtocol": "tls"}, "TURN server over TLS"),
-        ({"type": "prflx", "protocol": "udp"}, "address behind a router over UDP"),
-        (None, "\N{EN DASH}"),
+        (
+            {"type": "host", "protocol": "udp", "address": "10.0.0.1"},
+            "own address over UDP (10.0.0.1)",
+            "own address over UDP (10.0.0.1)",
+        ),
+        (
+            {"type": "relay", "protocol": "udp", "relayProtocol": "tls", "address": "10.0.0.2"},
+            "TURN server, reached over TLS (10.0.0.2)",
+            "TURN server (10.0.0.2)",
+        ),
+        ({"type": "relay", "protocol": "udp", "relayProtocol": ""}, "TURN server", "TURN server"),
+        (
+            {"type": "prflx", "protocol": "udp"},
+            "address behind a router over UDP",
+            "address behind a router over UDP",
+        ),
+        ({"type": "host", "protocol": ""}, "own address", "own address"),
+        (None, "\N{EN DASH}", "\N{EN DASH}"),
     ],
 )
-def test_the_end_of_a_path_in_words(run: Run, end: Any, words: str) -> None:
-    assert run("words", "({ candidateWords }, end) => candidateWords(end)", end).startswith(words)
-
-
-CHAT = """async ({ Chat }, steps) => {
-  const [one, other] = [new RTCPeerConnection(), new RTCPeerConnection()];
-  for (const [from, to] of [[one, other], [other, one]]) {
-    from.onicecandidate = ({ candidate }) => candidate && to.addIceCandidate(candidate);
-  }
-  const raw = one.createDataChannel("chat");
-  const arrived = new Promise((resolve) => {
-    other.ondatachannel = ({ channel }) => resolve(channel);
-  });
-  await one.setLocalDescription();
-  await other.setRemoteDescription(one.localDescription);
-  await other.setLocalDescription();
-  await one.setRemoteDescription(other.localDescription);
-  const chat = new Chat(await arrived);
-  const seen = [];
-  for (const type of ["ready", "text", "state", "closed"]) {
-    chat.addEventListener(type, ({ detail }) => seen.push([type, detail ?? null]));
-  }
-  const said = [];
-  raw.onmessage = ({ data }) => said.push(JSON.parse(data).type);
-  if (raw.readyState !== "open") await new Promise((resolve) => (raw.onopen = resolve));
-  const before = chat.say("too early");
-  for (const step of steps) raw.send(typeof step === "string" ? step : JSON.stringify(step));
-  while (seen.length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
-  const alive = await chat.alive(0.5);
-  one.close();
-  other.close();
-  return { seen, said, before, alive };
-}"""
-
-
-def test_a_chat_takes_no_harm_from_what_it_does_not_understand(run: Run) -> None:
-    state = {"type": "state", "microphone": False, "camera": 1, "screen": "yes"}
-    odd = ["{", "null", "[]", '"text"', {"type": "text"}, {"type": "text", "text": 1}, {"type": 7}]
-    pings = [{"type": "ping", "number": 5}, {"type": "pong", "number": 5}]
-    text = {"type": "text", "text": "x" * 5000}
-    outcome = run("chat", CHAT, [*odd, *pings, {"type": "hello"}, {"type": "hello"}, text, state])
-    assert outcome["before"] is False
-    assert outcome["alive"] is False, "nobody answered"
-    assert outcome["said"][:3] == ["hello", "pong", "ping"]
-    switched = {"microphone": False, "camera": True, "screen": False}
-    assert outcome["seen"][:3] == [["ready", None], ["text", "x" * 4000], ["state", switched]]
+def test_the_end_of_a_path_in_words(run: Run, end: Any, own: str, remote: str) -> None:
+    script = "({ candidateWords }, end) => [false, true].map((each) => candidateWords(end, each))"
+    assert run("words", script, end) == [own, remote]
 
 
 @pytest.mark.parametrize(
@@ -242,42 +213,66 @@ def test_a_refusal_says_what_is_needed(
     assert advice["words"].startswith(words)
 
 
-def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
-    script = """({ EarlyCandidates }) => {
-      const early = new EarlyCandidates();
-      for (let session = 0; session < 100; session += 1) early.keep(`s${session}`, "a", session);
-      for (let number = 0; number < 100; number += 1) early.keep("s99", "a", number);
-      return ["s0", "s98", "s99", "s99"].map((session) => early.take(session, "a"));
+def test_a_token_that_has_expired_is_not_called_missing(run: Run) -> None:
+    script = "({ closeAdvice }, [code, online]) => closeAdvice(code, online)"
+    before, after = (run("refusal", script, [4401, online]) for online in (False, True))
+    assert (before["ask"], after["ask"]) == ("token", "token")
+    assert before["words"].startswith("This server lets in only those who show a token.")
+    assert after["words"].startswith("Your token has expired,")
+    assert (before["retry"], after["retry"]) == ("never", "never")
+
+
+@pytest.mark.parametrize(
+    ("entry", "usable"),
+    [
+        ({"urls": "stun:a.example"}, True),
+        ({"urls": ["turn:a.example?transport=tcp"], "username": "u", "credential": "c"}, True),
+        ({"urls": ["turn:a.example"], "username": "u"}, False),
+        ({"urls": ["stun:a.example", "turn:b.example"], "username": "u"}, False),
+        ({"urls": ["stun:a.example:99999"]}, False),
+        ({"urls": ["turn:a.example?transport=pigeon"], "username": "u", "credential": "c"}, False),
+        ({"urls": ["stun:a b"]}, False),
+        ({"urls": []}, False),
+        ({"urls": [5]}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_an_ice_server_that_the_browser_does_not_take_is_left_out(
+    run: Run, entry: Any, usable: bool
+) -> None:
+    assert run("ice", "({ isUsable }, entry) => isUsable(entry)", entry) is usable
+
+
+ENTRIES: list[tuple[str, str, str, list[str]]] = [
+    ("", "", "#token=t-1", ["t-1", "", ""]),
+    ("", "wss://stored.example/ws", "#token=t-1", ["t-1", "", ""]),
+    ("?ws=wss://linked.example/ws", "wss://stored.example/ws", "#token=t-1", ["", "", "t-1"]),
+    ("?ws=rubbish", "wss://stored.example/ws", "#token=t-1", ["t-1", "", ""]),
+    ("", "wss://stored.example/ws", "#else", ["", "", ""]),
+]
+
+
+@pytest.mark.parametrize(("query", "stored", "fragment", "tokens"), ENTRIES)
+@pytest.mark.parametrize("pasted", [False, True])
+def test_the_token_of_a_link_goes_nowhere_else(
+    run: Run, query: str, stored: str, fragment: str, tokens: list[str], pasted: bool
+) -> None:
+    script = """({ Settings }, [query, stored, fragment, pasted]) => {
+      const open = (rest) => new Settings(new URL(`https://calls.example/${rest}`));
+      open("").setPlace({ server: stored, room: "" });
+      const opened = open(pasted ? query : query + fragment);
+      const changed = pasted && opened.takeToken(fragment);
+      const own = opened.token;
+      const servers = ["wss://calls.example/ws", "wss://stored.example/ws", "wss://linked.example/ws"];
+      const shown = servers.map((server) => open(`?ws=${server}`).token);
+      localStorage.clear();
+      sessionStorage.clear();
+      return [shown, changed === (pasted && Boolean(own))];
     }"""
-    first, single, many, again = run("earlycandidates", script)
-    assert first == []
-    assert single == [98]
-    assert many == [99, *range(63)]
-    assert again == []
-
-
-def test_early_candidates_of_one_sender_are_not_used_for_another(run: Run) -> None:
-    script = """({ EarlyCandidates }) => {
-      const early = new EarlyCandidates();
-      early.keep("s", "a", 1);
-      early.keep("s", "b", 2);
-      early.keep("t", "b", 3);
-      const taken = [early.take("s", "a"), early.take("s", "c")];
-      early.forget("s");
-      return [...taken, early.take("s", "b"), early.take("t", "b")];
-    }"""
-    assert run("earlycandidates", script) == [[1], [], [], [3]]
-
-
-def test_old_early_candidates_are_forgotten(run: Run) -> None:
-    script = """({ EarlyCandidates }) => {
-      const early = new EarlyCandidates();
-      const real = performance.now;
-      early.keep("s", "a", 1);
-      performance.now = () => real.call(performance) + 31_000;
-      try { return early.take("s", "a"); } finally { performance.now = real; }
-    }"""
-    assert run("earlycandidates", script) == []
+    shown, told = run("settings", script, [query, stored, fragment, pasted])
+    assert shown == tokens
+    assert told, "whether the token for the server of this moment is another one"
 
 
 READ_PATH = """({ readPath }, entries) =>
@@ -326,8 +321,12 @@ def test_the_path_is_read_where_the_transport_names_no_pair(run: Run) -> None:
     [
         (("direct", "", 31.2), "Direct · 31 ms", "straight from browser to browser"),
         (("direct", "", None), "Direct", "straight"),
-        (("relayed", "udp", 0.4), "Relayed over UDP · 0 ms", "this browser reaches over UDP"),
-        (("relayed", "tls", 31.2), "Relayed over TLS · 31 ms", "this browser reaches over TLS"),
+        (("relayed", "udp", 0.4), "Relayed, TURN over UDP · 0 ms", "this browser reaches over UDP"),
+        (
+            ("relayed", "tls", 31.2),
+            "Relayed, TURN over TLS · 31 ms",
+            "this browser reaches over TLS",
+        ),
         (("relayed", "", 31.2), "Relayed · 31 ms", "the TURN server of the other side"),
         (("unknown", "", None), "", ""),
     ],

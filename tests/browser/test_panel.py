@@ -34,7 +34,7 @@ def test_two_people_write_to_each_other(join: Join) -> None:
     expect(bob.page.locator(".entry.other .bubble")).to_have_text("Hello <b>Bob</b>")
     write(bob, "Mmm, v, s, c, q")
     expect(ann.page.locator(".entry.other .bubble")).to_have_text("Mmm, v, s, c, q")
-    expect(bob.find("mute")).to_have_attribute("aria-pressed", "false")
+    expect(bob.find("mute")).to_have_attribute("data-lit", "false")
     bob.page.keyboard.press("Escape")
     expect(bob.find("panel")).to_be_hidden()
     expect(bob.find("open-chat")).to_be_focused()
@@ -101,6 +101,65 @@ def test_files_are_declined_and_cancelled(join: Join, tmp_path: Path) -> None:
     expect(ann.page.locator(".file progress:visible")).to_have_count(0)
 
 
+FLOOD = """async () => {
+  const channel = await window.chatChannel;
+  for (let number = 0; number < 3000; number += 1) {
+    channel.send(JSON.stringify({ type: "text", text: `flood ${number}` }));
+  }
+}"""
+
+# Keeps the text channel where a test can send on it what the page never would.
+REMEMBER_CHANNEL = """
+  window.chatChannel = new Promise((resolve) => {
+    const real = RTCPeerConnection.prototype.createDataChannel;
+    RTCPeerConnection.prototype.createDataChannel = function (label, ...options) {
+      const channel = real.call(this, label, ...options);
+      if (label === "chat") resolve(channel);
+      return channel;
+    };
+  });
+"""
+
+
+def test_a_flood_of_messages_is_cut_off_and_said_once(join: Join) -> None:
+    ann, bob = in_call(join, ann_script=REMEMBER_CHANNEL)
+    expect(bob.find("open-chat")).to_be_visible()
+    ann.page.evaluate(FLOOD)
+    expect(bob.find("call-note")).to_have_text(re.compile("^Ann sends more messages than anybody"))
+    bob.find("open-chat").click()
+    assert 50 < bob.page.locator(".entry").count() < 500
+    ann.page.wait_for_timeout(200)  # the bucket fills again
+    ann.press("Chat and files")
+    write(ann, "Sorry")
+    expect(bob.page.locator(".entry.other .bubble").last).to_have_text("Sorry")
+    for each in (ann, bob):
+        each.expect_remote_picture()
+
+
+def test_many_messages_do_not_push_out_what_is_still_to_be_done(join: Join, tmp_path: Path) -> None:
+    ann, bob = in_call(join)
+    for each in (ann, bob):
+        each.press("Chat and files")
+    done, open_ = tmp_path / "done.txt", tmp_path / "open.txt"
+    for file in (done, open_):
+        file.write_text("Hello")
+        ann.find("file-input").set_input_files(file)
+    bob.page.get_by_role("button", name="Accept file").first.click()
+    expect(bob.page.get_by_role("link", name="Save")).to_be_visible()
+    ann.page.evaluate("""() => {
+      const form = document.getElementById("chat-form");
+      for (let number = 0; number < 600; number += 1) {
+        document.getElementById("chat-text").value = `text ${number}`;
+        form.requestSubmit();
+      }
+    }""")
+    expect(ann.page.locator(".entry")).to_have_count(499)
+    expect(ann.page.locator(".entry.file")).to_have_count(1)
+    ann.press("Cancel")
+    expect(bob.page.locator(".file-state").nth(1)).to_have_text("The other side stopped it.")
+    expect(bob.page.get_by_role("link", name="Save")).to_be_visible()
+
+
 def test_the_quality_of_a_call_is_shown(join: Join) -> None:
     ann, bob = in_call(join)
     ann.page.keyboard.press("q")
@@ -111,13 +170,16 @@ def test_the_quality_of_a_call_is_shown(join: Join) -> None:
         r"Round trip\s*\d+ ms",
         r"Received\s*[\d.]+ [kM]bit/s",
         r"Sent\s*[\d.]+ [kM]bit/s",
+        r"Of it media\s*[\d.]+ [kM]bit/s in, [\d.]+ [kM]bit/s out",
         r"Picture\s*\d+ . \d+, \d+/s, \w+",
         r"Sound\s*opus",
         r"Path\s*direct",
         r"This side\s*own address over UDP",
     ):
         expect(facts).to_have_text(re.compile(words))
-    expect(ann.find("plot-down")).to_have_attribute("aria-label", re.compile(r"^Received.*\d"))
+    expect(ann.find("plot-down")).to_have_attribute(
+        "aria-label", re.compile(r"^Media received.*\d")
+    )
     bob.hang_up()
     ann.expect_list(bob)
     expect(ann.find("panel")).to_be_hidden()

@@ -16,7 +16,7 @@ HEIGHT = 80
 RATIO = 2
 ACCENT = {"light": (0x23, 0x69, 0x7D), "dark": (0x6F, 0xBC, 0xCD)}
 
-PREPARE = """async ({ Plot }, [capacity, label]) => {
+PREPARE = """async ({ Plot }, [capacity, label, least]) => {
   if (!document.querySelector("link")) {
     const sheet = document.createElement("link");
     sheet.rel = "stylesheet";
@@ -29,7 +29,7 @@ PREPARE = """async ({ Plot }, [capacity, label]) => {
   const canvas = document.createElement("canvas");
   canvas.style = "display: block; width: 240px; height: 80px";
   document.body.prepend(canvas);
-  window.plot = new Plot(canvas, { label, unit: "ms", capacity });
+  window.plot = new Plot(canvas, { label, unit: "ms", capacity, least });
   return [canvas.width, canvas.height];
 }"""
 
@@ -59,8 +59,8 @@ def light(page: ModulePage) -> None:
     page.page.emulate_media(color_scheme="light")
 
 
-def make(page: ModulePage, *values: float | None, capacity: int = 5) -> list[int]:
-    size: list[int] = page.run("plot", PREPARE, [capacity, "Round trip"])
+def make(page: ModulePage, *values: float | None, capacity: int = 5, least: float = 0) -> list[int]:
+    size: list[int] = page.run("plot", PREPARE, [capacity, "Round trip", least])
     push(page, *values)
     return size
 
@@ -114,6 +114,18 @@ def test_it_says_what_it_shows(page: ModulePage, values: list[float | None], wor
     make(page, *values)
     assert label(page) == words
     assert page.page.locator("canvas").get_attribute("role") == "img"
+
+
+def test_small_changes_look_small(page: ModulePage) -> None:
+    right = (WIDTH - 4) * RATIO - 2
+    heights = []
+    for values, least in (([1, 2], 0), ([1, 2], 40), ([1, 40], 40), ([1, 400], 40)):
+        make(page, *values, least=least)
+        heights.append(columns(page)[right][1] // RATIO)
+    full, small, *reached = heights
+    assert full == pytest.approx(15, abs=2), "as high as the axis"
+    assert small == pytest.approx(HEIGHT - 4 - 3, abs=2), "a twentieth of it"
+    assert reached == pytest.approx([15, 15], abs=2), "the axis grows with the values"
 
 
 def test_the_newest_value_is_at_the_right_edge(page: ModulePage) -> None:

@@ -57,6 +57,8 @@ def test_a_report_that_says_nothing_gives_a_sample_that_claims_nothing(page: Mod
         "roundTripMs": None,
         "upBitsPerSecond": 0,
         "downBitsPerSecond": 0,
+        "mediaUpBitsPerSecond": 0,
+        "mediaDownBitsPerSecond": 0,
         "lossPercent": None,
         "jitterMs": None,
         "relayed": None,
@@ -86,6 +88,16 @@ def test_without_either_the_streams_are_added_up(page: ModulePage) -> None:
     now = [{**out, "bytesSent": 2000}, inbound(bytesReceived=100), inbound("audio", "J")]
     read = sample(page, now, [out, inbound(bytesReceived=0)])
     assert (read["upBitsPerSecond"], read["downBitsPerSecond"]) == (8000, 800)
+
+
+def test_a_file_does_not_count_as_media(page: ModulePage) -> None:
+    out = {"id": "O", "type": "outbound-rtp", "bytesSent": 1000}
+    before = [transport(bytesSent=0, bytesReceived=0), out, inbound(bytesReceived=0)]
+    totals = transport(bytesSent=9_000_000, bytesReceived=5_000_000, timestamp=12_000)
+    now = [totals, {**out, "bytesSent": 2000, "timestamp": 11_000}, inbound(bytesReceived=100)]
+    read = sample(page, now, before)
+    assert (read["upBitsPerSecond"], read["downBitsPerSecond"]) == (36_000_000, 20_000_000)
+    assert (read["mediaUpBitsPerSecond"], read["mediaDownBitsPerSecond"]) == (8000, 800)
 
 
 def test_a_counter_that_begins_anew_gives_no_negative_rate(page: ModulePage) -> None:

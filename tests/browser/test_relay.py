@@ -93,7 +93,7 @@ def test_a_call_is_relayed_over_one_transport_alone(join: Join, transport: str) 
         assert (facts["local"], facts["remote"], facts["relay"]) == ("relay", "relay", transport)
         expect(each.find("path")).to_have_attribute("data-path", "relayed")
         expect(each.find("path-words")).to_have_text(
-            re.compile(rf"^Relayed over {transport.upper()} · \d+ ms$")
+            re.compile(rf"^Relayed, TURN over {transport.upper()} · \d+ ms$")
         )
         assert {entry["transport"] for entry in allocations(each)} == {transport}
         assert all("typ relay" in str(found) for found in each.messages("candidate"))

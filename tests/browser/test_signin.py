@@ -60,7 +60,25 @@ def test_a_token_may_come_in_the_link_and_be_of_any_kind(join: Join, closed: Ser
     bob.expect_console(r"status of 401")
     bob.sign_in()
     assert bob.messages("new")[-1]["token"] == OTHER_TOKEN
-    expect(bob.find("room-chip")).to_have_text("Room tea")
+    expect(bob.find("room-chip")).to_have_text("Asked for room tea")
+
+
+def test_a_token_may_be_pasted_into_an_open_page(join: Join, closed: ServerAddress) -> None:
+    ann = join("Ann", url=closed.url)
+    ann.press("Sign in")
+    ann.expect_notice("The server did not accept your token, or you gave it none.")
+    paste = "(hash) => { location.hash = hash; }"
+    ann.page.evaluate(paste, f"token={HEADER_TOKEN}")
+    ann.wait_until(lambda: ann.page.url == closed.url, "an address without the token")
+    ann.sign_in()
+    signed_in = len(ann.messages("new"))
+    ann.page.evaluate(paste, f"token={HEADER_TOKEN}")
+    ann.wait_until(lambda: ann.page.url == closed.url, "an address without the token")
+    ann.page.evaluate(paste, f"token={OTHER_TOKEN}")
+    ann.expect_console(r"status of 401")  # that one cannot stand in a header
+    ann.wait_until(lambda: len(ann.messages("new")) > signed_in, "another sign-in")
+    ann.wait_online()
+    assert [data.get("token") for data in ann.messages("new")[signed_in:]] == [OTHER_TOKEN]
 
 
 def test_a_room_asks_for_its_password(join: Join, closed: ServerAddress) -> None:
@@ -75,7 +93,7 @@ def test_a_room_asks_for_its_password(join: Join, closed: ServerAddress) -> None
         if words:
             ann.expect_notice(words)
     ann.wait_online()
-    expect(ann.find("room-chip")).to_have_text("Room closed")
+    expect(ann.find("room-chip")).to_have_text("Asked for room closed")
     ann.page.reload()
     ann.wait_online()
     bob = join("Bob", url=f"{closed.url}?room=small#token={HEADER_TOKEN}").sign_in()
@@ -88,7 +106,7 @@ def test_a_room_asks_for_its_password(join: Join, closed: ServerAddress) -> None
     ann.find("signin-room").fill("tea")
     ann.page.keyboard.press("Enter")
     ann.wait_online()
-    expect(ann.find("room-chip")).to_have_text("Room tea")
+    expect(ann.find("room-chip")).to_have_text("Asked for room tea")
     assert [data.get("password") for data in ann.messages("new")][-2:] == [None, None]
 
 
@@ -96,7 +114,7 @@ def test_an_invitation_calls_whoever_sent_it(join: Join) -> None:
     ann = join("Ann").sign_in()
     ann.press("Invite somebody")
     link = ann.find("invite-link").input_value()
-    assert parse_qs(urlsplit(link).query) == {"call": [ann.id]}
+    assert parse_qs(urlsplit(link).query) == {"call": [ann.id], "call_name": ["Ann"]}
     expect(ann.page.get_by_role("img", name="The link as a code")).to_be_visible()
     ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ann.press("Copy the link")
@@ -104,7 +122,7 @@ def test_an_invitation_calls_whoever_sent_it(join: Join) -> None:
     assert ann.page.evaluate("navigator.clipboard.readText()") == link
     ann.page.keyboard.press("Escape")
     bob = join("Bob", url=link)
-    expect(bob.find("invited")).to_contain_text(ann.id)
+    expect(bob.find("invited")).to_contain_text(f"invited to call Ann (id {ann.id}): that begins")
     bob.page.get_by_label("Your name").fill("Bob")
     bob.press("Sign in and call")
     ann.expect_ringing("Bob")
@@ -116,6 +134,14 @@ def test_an_invitation_calls_whoever_sent_it(join: Join) -> None:
     bob.expect_list()
     late = join("Late", url=link).sign_in()
     late.expect_notice(f"{parse_qs(urlsplit(link).query)['call'][0]} is not here")
+
+
+def test_an_invitation_that_is_too_long_for_a_code_is_a_link_still(join: Join) -> None:
+    ann = join("\N{SNOWMAN}" * 60, query={"room": "\N{SNOWMAN}" * 100}).sign_in()
+    ann.press("Invite somebody")
+    expect(ann.find("copy-link")).to_be_focused()
+    expect(ann.find("invite-code")).to_be_hidden()
+    assert parse_qs(urlsplit(ann.find("invite-link").input_value()).query)["call"] == [ann.id]
 
 
 def test_settings_are_kept(join: Join) -> None:
@@ -164,12 +190,11 @@ def expect_kept(ann: Participant, token: str) -> None:
 
 def test_a_changed_name_and_place_apply_at_once_but_not_in_a_call(join: Join) -> None:
     ann, bob = join("Ann").sign_in(), join("Bob").sign_in()
-    ann.call(bob)
-    bob.accept()
-    ann.expect_remote_picture()
-    ann.press("Devices and settings")
+    ann.press("Settings")
     ann.find("settings-name").fill("Ann Other")
-    ann.press("Done")
+    bob.call(ann)
+    ann.accept()
+    expect(ann.find("settings")).to_be_hidden()
     ann.expect_remote_picture()
     expect(ann.find("server-state")).to_have_attribute("data-state", "online")
     bob.hang_up()

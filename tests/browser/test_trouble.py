@@ -35,7 +35,12 @@ def test_the_page_comes_back_after_the_connection_drops(
     own_id = ann.id
     proxy.drop(refuse=True)
     expect(ann.find("server-state")).to_have_attribute("data-state", "waiting")
-    expect(ann.find("server-words")).to_contain_text("Trying again in")
+    expect(ann.find("server-countdown")).to_have_text(re.compile(r"^Trying again in \d+ s\.$"))
+    spoken = ann.page.locator(":is([role=status], [aria-live]) #server-countdown")
+    expect(spoken).to_have_count(0)
+    expect(
+        ann.page.get_by_role("status").filter(has_text="connection to the server")
+    ).to_be_visible()
     expect(ann.call_button(bob)).to_be_disabled()
     bob.expect_list()
     proxy.restore()
@@ -189,3 +194,52 @@ def test_a_server_that_is_not_there_is_tried_again(join: Join) -> None:
 def test_a_link_to_another_server_says_so(join: Join) -> None:
     ann = join("Ann", query={"ws": "wss://elsewhere.example/ws"})
     expect(ann.find("foreign-server")).to_contain_text("elsewhere.example")
+
+
+def test_a_server_that_the_browser_may_not_connect_to_is_named(join: Join) -> None:
+    ann = join("Ann", query={"ws": "ws://elsewhere.example/ws"})
+    ann.expect_console("Mixed Content")
+    ann.press("Sign in")
+    ann.expect_notice("does not let it connect to ws://elsewhere.example/ws without TLS.")
+    expect(ann.find("sign-in")).to_be_enabled()
+    expect(ann.find("signin")).to_be_visible()
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_server_that_says_nothing_is_given_up_and_tried_again(
+    join: Join, server: ServerAddress, proxy: DroppingProxy, connected: bool
+) -> None:
+    ann = join("Ann", url=through(server, proxy))
+    ann.expect_console(LOST)
+    ann.page.clock.install()
+    if connected:
+        ann.page.route_web_socket("**/ws", lambda _socket: None)
+    else:
+        proxy.freeze()
+    ann.press("Sign in")
+    expect(ann.find("server-state")).to_have_attribute("data-state", "connecting")
+    expect(ann.find("sign-in")).to_be_disabled()
+    ann.page.clock.fast_forward(15_000)
+    expect(ann.find("server-state")).to_have_attribute("data-state", "waiting")
+    words = "took the connection, but did not let us in" if connected else "did not answer"
+    expect(ann.find("server-words")).to_contain_text(f"The server {words} within 15 s.")
+    expect(ann.find("sign-in")).to_be_enabled()
+    ann.page.unroute_all()
+    proxy.restore()
+    ann.page.clock.fast_forward(30_000)
+
+
+def test_another_server_is_chosen_while_one_does_not_answer(
+    join: Join, server: ServerAddress, proxy: DroppingProxy
+) -> None:
+    url = through(server, proxy)
+    proxy.freeze()
+    ann = join("Ann", url=server.url, query={"ws": f"{url.replace('http', 'ws', 1)}ws"})
+    ann.expect_console(LOST)
+    ann.press("Sign in")
+    expect(ann.find("server-state")).to_have_attribute("data-state", "connecting")
+    ann.press("Settings")
+    ann.find("settings-server").fill("")
+    ann.press("Done")
+    ann.wait_online()
+    expect(ann.find("people")).to_be_visible()

@@ -19,9 +19,13 @@ import { Chat } from "./chat.js";
 import { FileTransfer } from "./filetransfer.js";
 import { closeMedia } from "./media.js";
 import { RelayWatch } from "./relay.js";
+import { sameSide } from "./restart.js";
 
 /** No honest client sends more candidates than this before its description. */
 const MAX_WAITING_CANDIDATES = 256;
+
+/** How long the other side has to confirm that a path which seems to be back is one. */
+const CONFIRM_S = 5;
 
 /**
  * @typedef {"preparing" | "incoming" | "ringing" | "connecting" | "connected" | "interrupted" | "ending" | "ended"} CallState
@@ -71,6 +75,9 @@ export class Call extends EventTarget {
 
     /** @type {FileTransfer | null} Files, likewise. */
     this.files = null;
+
+    /** Whether the person here wants this call: made it, or took it. */
+    this.wanted = outgoing;
     this.#state = outgoing ? "preparing" : "incoming";
   }
 
@@ -82,6 +89,7 @@ export class Call extends EventTarget {
   set state(state) {
     if (this.#state === state || this.#state === "ended") return;
     this.#state = state;
+    if (state === "preparing") this.wanted = true;
     this.dispatchEvent(new Event("state"));
   }
 
@@ -156,10 +164,54 @@ export class Call extends EventTarget {
     await this.#acceptRemote(description);
   }
 
+  /** Whether another path may be looked for if this one breaks: the other side must take part. */
+  get restartable() {
+    return Boolean(this.connectedAt && !this.over && this.chat?.restarts && this.chat.open);
+  }
+
+  /**
+   * Begin to look for another path.
+   *
+   * @param {RTCIceServer[]} iceServers STUN and TURN servers of now; empty: those of before.
+   * @returns {Promise<RTCSessionDescriptionInit>} The offer to send.
+   */
+  makeRestart(iceServers) {
+    this.#renew(iceServers);
+    this.#connection.restartIce();
+    return this.#describe();
+  }
+
+  /**
+   * Take part in looking for another path.
+   *
+   * @param {RTCSessionDescriptionInit} offer The other side's.
+   * @param {RTCIceServer[]} iceServers STUN and TURN servers of now; empty: those of before.
+   * @returns {Promise<RTCSessionDescriptionInit | null>} The answer to send; null: it came from somebody else.
+   */
+  async answerRestart(offer, iceServers) {
+    if (!sameSide(this.#connection.remoteDescription.sdp, offer.sdp)) return null;
+    this.#renew(iceServers);
+    await this.#acceptRemote({ type: "offer", sdp: offer.sdp });
+    return this.#describe();
+  }
+
+  /**
+   * @param {RTCSessionDescriptionInit} answer The other side's, to the newest restart.
+   */
+  async acceptRestart(answer) {
+    if (!sameSide(this.#connection.remoteDescription.sdp, answer.sdp)) return;
+    await this.#acceptRemote({ type: "answer", sdp: answer.sdp });
+    this.#follow();
+  }
+
+  #renew(iceServers) {
+    if (iceServers.length) this.#connection.setConfiguration({ ...this.#connection.getConfiguration(), iceServers });
+  }
+
   /**
    * Use a candidate of the other side, as soon as its description is there.
    *
-   * @param {RTCIceCandidateInit} candidate As it came.
+   * @param {RTCIceCandidateInit} candidate As `readCandidate` returned it.
    */
   async addCandidate(candidate) {
     if (!this.#connection?.remoteDescription) {
@@ -167,8 +219,7 @@ export class Call extends EventTarget {
       return;
     }
     try {
-      const { candidate: line, sdpMid, sdpMLineIndex } = candidate;
-      await this.#connection.addIceCandidate({ candidate: line, sdpMid, sdpMLineIndex });
+      await this.#connection.addIceCandidate(candidate);
     } catch (error) {
       console.info("A candidate of the other side was not usable:", error.message); // others may be
     }
@@ -306,6 +357,10 @@ export class Call extends EventTarget {
         this.remoteState = detail;
         this.dispatchEvent(new Event("state"));
       });
+      this.chat.addEventListener("flooded", () => {
+        this.note = `${this.peer.name} sends more messages than anybody could read: some of them are not shown.`;
+        this.dispatchEvent(new Event("state"));
+      });
       this.dispatchEvent(new Event("channel"));
     } else if (channel.readyState === "open") {
       if (this.files) return;
@@ -355,14 +410,23 @@ export class Call extends EventTarget {
     const now = this.#connection.connectionState;
     if (this.connectedAt && dtls === "closed") {
       this.#broken("peer-hung-up");
+    } else if (now === "failed" && dtls !== "failed" && this.restartable) {
+      this.state = "interrupted";
     } else if (now === "failed" || now === "closed") {
       this.#broken(this.connectedAt ? "connection-lost" : "no-path");
     } else if (now === "connected") {
-      this.connectedAt ||= performance.now();
-      this.state = "connected";
+      this.#confirm();
     } else if (now === "disconnected" && this.connectedAt) {
       this.state = "interrupted";
     }
+  }
+
+  /** Chromium says "connected" as soon as it has offered a restart: what counts then is that the other side answers. */
+  async #confirm() {
+    if (this.#connection.signalingState !== "stable" && !(await this.chat?.alive(CONFIRM_S))) return;
+    if (this.over || this.#connection.connectionState !== "connected") return;
+    this.connectedAt ||= performance.now();
+    this.state = "connected";
   }
 
   #broken(cause) {

@@ -26,6 +26,7 @@ const REFRESH_MS = 1000;
 export class CallView {
   #call = null;
   #panel;
+  #speaker = "";
   #timer = 0;
 
   /**
@@ -37,10 +38,7 @@ export class CallView {
     $("accept").addEventListener("click", () => intents.accept());
     $("accept-audio").addEventListener("click", () => intents.accept("audio"));
     $("reject").addEventListener("click", intents.hangUp);
-    $("incoming").addEventListener("cancel", (event) => {
-      event.preventDefault(); // Escape
-      intents.hangUp();
-    });
+    this.#keepSheet();
     $("hang-up").addEventListener("click", intents.hangUp);
     $("mute").addEventListener("click", () => intents.toggle("audio"));
     $("camera").addEventListener("click", () => intents.toggle("video"));
@@ -61,6 +59,20 @@ export class CallView {
   }
 
   /**
+   * Let the other side be heard from a loudspeaker, where the browser leaves the choice.
+   *
+   * @param {string} id Its device id; empty: the browser's choice.
+   */
+  async useSpeaker(id) {
+    this.#speaker = id;
+    try {
+      await $("remote-video").setSinkId?.(id);
+    } catch (error) {
+      console.info("The chosen loudspeaker cannot be used, another one is:", error.name); // it may be unplugged
+    }
+  }
+
+  /**
    * Show a call as it stands now.
    *
    * @param {import("./call.js").Call | null} call Null: there is none.
@@ -68,11 +80,10 @@ export class CallView {
   show(call) {
     const changed = call !== this.#call;
     this.#call = call;
-    const incoming = call?.state === "incoming";
     if (call && changed) this.introduce(call);
-    this.#sheet(incoming);
-    this.#screen(Boolean(call) && !incoming);
-    if (call && !incoming) this.#update(call);
+    this.#sheet(call?.state === "incoming");
+    this.#screen(Boolean(call?.wanted));
+    if (call?.wanted) this.#update(call);
     this.#panel.follow(call);
   }
 
@@ -82,7 +93,7 @@ export class CallView {
    * @param {boolean} online False while it is lost.
    */
   showServer(online) {
-    $("call-offline").hidden = online;
+    announce($("call-offline"), online ? "" : "server lost, the call goes on");
   }
 
   /**
@@ -104,27 +115,44 @@ export class CallView {
   introduce({ peer, media }) {
     for (const id of ["call-avatar", "incoming-avatar"]) showAvatar($(id), peer);
     for (const id of ["call-peer", "incoming-name"]) $(id).textContent = peer.name;
+    $("call").setAttribute("aria-label", `Call with ${peer.name}`);
     $("incoming-id").textContent = `Id ${peer.id}`;
     $("incoming-words").textContent = INCOMING[media];
     $("accept-icon").setAttribute("href", `#icon-${{ video: "camera", audio: "phone", data: "chat" }[media]}`);
     $("accept-audio").hidden = media !== "video";
   }
 
+  /**
+   * Whoever is typing when a call comes in must neither take nor reject it by the next key: the
+   * focus goes to the sheet itself, where keys do nothing, and afterwards back to where it was.
+   */
   #sheet(open) {
     const sheet = $("incoming");
     if (open === sheet.open) return;
     if (open) {
       sheet.showModal();
-      $("accept").focus();
+      sheet.focus();
     } else {
       sheet.close();
+      const { activeElement: before } = document;
+      before.blur(); // Chromium gives the focus back, but after a click not the caret
+      before.focus();
     }
+  }
+
+  /** Escape, and what a phone has instead, was meant for what is below the sheet. */
+  #keepSheet() {
+    const sheet = $("incoming");
+    sheet.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
+    sheet.addEventListener("cancel", (event) => event.preventDefault());
+    sheet.addEventListener("close", () => this.#sheet(this.#call?.state === "incoming")); // some browsers insist
   }
 
   #screen(open) {
     const screen = $("call");
     if (open === !screen.hidden) return;
     screen.hidden = !open;
+    if (open) for (const id of ["settings", "invite"]) $(id).close(); // they would stand before the call
     for (const id of ["bar", "lobby"]) $(id).inert = open;
     clearInterval(this.#timer);
     if (open) {
@@ -135,6 +163,7 @@ export class CallView {
     attach($("remote-video"), null);
     attach($("local-video"), null);
     $("call-time").hidden = $("path").hidden = true;
+    for (const id of ["call-state", "call-note"]) announce($(id), "");
     screen.dataset.state = "";
     screen.dataset.picture = "false";
   }
@@ -143,15 +172,15 @@ export class CallView {
     const screen = $("call");
     if (screen.dataset.state !== call.state) {
       screen.dataset.state = call.state;
-      $("call-state").textContent = CALL_STATES[call.state] ?? "";
+      announce($("call-state"), CALL_STATES[call.state] ?? "");
+      if (call.state === "connected") this.useSpeaker(this.#speaker); // not before the microphone was allowed
       this.#refresh();
     }
     const started = call.over ? null : call;
     attach($("remote-video"), started?.remoteStream.getTracks().length ? call.remoteStream : null);
     this.#showOwn(call, started);
     $("remote-muted").hidden = call.remoteState.microphone || !call.connectedAt || call.over;
-    $("call-note").textContent = call.note;
-    $("call-note").hidden = !call.note;
+    announce($("call-note"), call.note);
   }
 
   #showOwn(call, started) {
@@ -169,7 +198,7 @@ export class CallView {
     $("share").hidden = silent || !canShareScreen;
     $("share").disabled = !call.canSend("video");
     label($("share"), call.sharing ? "Stop sharing the screen" : "Share screen", "S");
-    $("share").setAttribute("aria-pressed", String(call.sharing));
+    $("share").dataset.lit = String(call.sharing);
   }
 
   async #refresh() {
@@ -206,14 +235,25 @@ export class CallView {
 }
 
 /**
+ * Screen readers read what is put into a live region, even if it is what stood there before.
+ *
+ * @param {HTMLElement} region Element with the role `status`, always on the screen.
+ * @param {string} words What it should say.
+ */
+function announce(region, words) {
+  if (region.textContent !== words) region.textContent = words;
+}
+
+/**
  * @param {HTMLVideoElement} video Where to show it.
  * @param {MediaStream | null} stream What to show.
  */
 function attach(video, stream) {
   if (video.srcObject === stream) return;
   video.srcObject = stream;
-  // interrupted by the end of the call, or forbidden until the person touches the page: both mend themselves
-  if (stream) video.play().catch((error) => console.info("A video does not play yet:", error.message));
+  // interrupted by the next stream, or forbidden until the person touches the page: both mend themselves
+  const isExpected = ({ name }) => name === "AbortError" || name === "NotAllowedError";
+  if (stream) video.play().catch((error) => isExpected(error) || console.warn("A video does not play:", error));
 }
 
 /**
@@ -226,10 +266,11 @@ function attach(video, stream) {
  */
 function showSwitch(button, state, canAdd, offLabel, onLabel, key) {
   button.disabled = state === "none" && !canAdd;
-  button.setAttribute("aria-pressed", String(state !== "on"));
+  button.dataset.lit = String(state !== "on");
   label(button, state === "on" ? offLabel : onLabel, key);
 }
 
+/** The label says what pressing the button does, so there is no pressed state beside it: that would turn the words over. */
 function label(button, words, key) {
   button.setAttribute("aria-label", words);
   button.title = `${words} (${key})`;

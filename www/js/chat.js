@@ -2,7 +2,8 @@
  * The text channel of a call, and what the two pages tell each other beside it.
  *
  * Messages are JSON objects with a `type`:
- *   `hello`          on both sides, when the channel opens: somebody is there who reads this.
+ *   `hello`          {restart}, on both sides, when the channel opens: somebody is there who reads
+ *                    this; restart is true if it takes an offer within a call for what restart.js says.
  *   `text`           {text}: what a person wrote.
  *   `state`          {microphone, camera, screen}: what the sender has switched on.
  *   `ping`, `pong`   {number}: whether the other side is still there, asked without the server.
@@ -10,14 +11,27 @@
  * Older clients say no `hello`. With a `plain` channel, one that they opened for their own text
  * chat, everything is text as it is.
  *
+ * What comes faster than people write is dropped unread, since every message costs this page some work.
+ *
  * Events:
- *   `ready`   texts can be sent.
- *   `text`    detail: what the other side wrote.
- *   `state`   detail {microphone, camera, screen}: booleans.
- *   `closed`  nothing more will come.
+ *   `ready`    texts can be sent.
+ *   `text`     detail: what the other side wrote.
+ *   `state`    detail {microphone, camera, screen}: booleans, different from those before.
+ *   `flooded`  for the first time, something was dropped.
+ *   `closed`   nothing more will come.
  */
 
 const MAX_TEXT_LENGTH = 4000;
+
+/** No honest message is longer: each character of a text may be escaped, as `\u1234`. */
+const MAX_MESSAGE_LENGTH = 6 * MAX_TEXT_LENGTH + 1000;
+
+/** Messages that are read at once, and how many more each second. */
+const BURST = 100;
+const MESSAGES_PER_S = 50;
+
+/** With more than this still unsent, the other side does not read what it is answered. */
+const MAX_UNSENT_BYTES = 16 * 1024;
 
 /** Both ends of a text channel. */
 export class Chat extends EventTarget {
@@ -25,9 +39,16 @@ export class Chat extends EventTarget {
   #plain;
   #pings = new Map();
   #number = 0;
+  #credit = BURST;
+  #creditedAt = performance.now();
+  #flooded = false;
+  #state = "";
 
   /** Whether texts can be sent. */
   ready = false;
+
+  /** Whether the other side knows what a restart is; older clients take it for another call. */
+  restarts = false;
 
   /**
    * @param {RTCDataChannel} channel Open, or about to be.
@@ -41,6 +62,11 @@ export class Chat extends EventTarget {
     channel.addEventListener("close", () => this.#closed());
     if (channel.readyState === "open") this.#opened();
     else channel.addEventListener("open", () => this.#opened());
+  }
+
+  /** Whether the channel is there, although perhaps nothing comes through at the moment. */
+  get open() {
+    return this.#channel.readyState === "open";
   }
 
   /**
@@ -82,7 +108,12 @@ export class Chat extends EventTarget {
 
   #opened() {
     if (this.#plain) this.#ready();
-    else this.#send("hello", {});
+    else this.#send("hello", { restart: true });
+  }
+
+  #greeted({ restart }) {
+    if (!this.ready) this.restarts = restart === true;
+    this.#ready();
   }
 
   #ready() {
@@ -98,17 +129,42 @@ export class Chat extends EventTarget {
   }
 
   #receive(data) {
+    if (!this.#afford()) {
+      if (!this.#flooded) this.#emit("flooded");
+      this.#flooded = true;
+      return;
+    }
     if (typeof data !== "string") return;
     if (this.#plain) {
       this.#emit("text", data.slice(0, MAX_TEXT_LENGTH));
       return;
     }
-    const message = parse(data);
-    if (message.type === "hello") this.#ready();
-    else if (message.type === "ping") this.#send("pong", { number: message.number });
+    const message = data.length > MAX_MESSAGE_LENGTH ? {} : parse(data);
+    if (message.type === "hello") this.#greeted(message);
+    else if (message.type === "ping") this.#answer(message);
     else if (message.type === "pong") this.#pings.get(message.number)?.(true);
     else if (message.type === "text" && typeof message.text === "string") this.#emit("text", message.text.slice(0, MAX_TEXT_LENGTH));
-    else if (message.type === "state") this.#emit("state", readState(message));
+    else if (message.type === "state") this.#follow(readState(message));
+  }
+
+  /** A token bucket: whether one more message may be read now. */
+  #afford() {
+    const now = performance.now();
+    this.#credit = Math.min(BURST, this.#credit + ((now - this.#creditedAt) / 1000) * MESSAGES_PER_S);
+    this.#creditedAt = now;
+    if (this.#credit < 1) return false;
+    this.#credit -= 1;
+    return true;
+  }
+
+  #answer({ number }) {
+    if (Number.isSafeInteger(number) && this.#channel.bufferedAmount <= MAX_UNSENT_BYTES) this.#send("pong", { number });
+  }
+
+  #follow(state) {
+    const before = this.#state;
+    this.#state = JSON.stringify(state);
+    if (this.#state !== before) this.#emit("state", state);
   }
 
   #send(type, content) {

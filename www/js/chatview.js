@@ -8,7 +8,7 @@ import { rateWords, sizeWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** Older entries go when there are more. */
+/** Older entries go when there are more; not those of files about which something can still be done. */
 const MAX_ENTRIES = 500;
 
 /** Messages and files of the call that goes on. */
@@ -151,7 +151,7 @@ export class ChatView {
     const log = $("chat-log");
     $("chat-empty").hidden = true;
     log.append(node);
-    if (log.children.length > MAX_ENTRIES) log.children[1].remove(); // the first is the hint
+    if (log.children.length > MAX_ENTRIES) log.querySelector(".entry:not([data-kept])")?.remove();
     log.scrollTop = log.scrollHeight;
   }
 
@@ -180,6 +180,7 @@ class FileEntry {
     this.node.setAttribute("role", "group");
     this.node.setAttribute("aria-label", `File ${name}`);
     this.node.setAttribute("aria-live", "off");
+    this.node.dataset.kept = "";
     this.#bar.max = Math.max(size, 1);
     this.#bar.value = 0;
     this.#bar.setAttribute("aria-label", `Progress of ${name}`);
@@ -213,6 +214,7 @@ class FileEntry {
     this.say(words);
     this.#bar.hidden = true;
     this.#buttons.replaceChildren();
+    delete this.node.dataset.kept;
   }
 
   finish(checksum, blob) {
@@ -224,6 +226,7 @@ class FileEntry {
     save.href = this.#url;
     save.download = this.name;
     this.#buttons.replaceChildren(save);
+    this.node.dataset.kept = "";
   }
 
   /** What was received and not saved is let go, after a moment for a download that has just begun. */

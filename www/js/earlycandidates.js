@@ -8,25 +8,28 @@
  */
 
 const KEEP_MS = 30_000;
-const MAX_SESSIONS = 16;
-const MAX_PER_SESSION = 64;
 
-/** Candidates by session and sender, oldest session first. */
+/** With the bounds of candidate.js, and 257 characters of a session id, this is 1.4 million characters at most. */
+const MAX_SENDERS = 16;
+const MAX_PER_SENDER = 64;
+
+/** Candidates by sender, who sent something first being first. */
 export class EarlyCandidates {
-  #sessions = new Map();
+  /** @type {Map<string, {sessionId: string, since: number, candidate: RTCIceCandidateInit}[]>} */
+  #senders = new Map();
 
   /**
    * @param {string} sessionId Session that is not known yet.
    * @param {string} sender Who sent the candidate.
-   * @param {RTCIceCandidateInit} candidate As it came.
+   * @param {RTCIceCandidateInit} candidate As `readCandidate` returned it.
    */
   keep(sessionId, sender, candidate) {
-    this.#forgetOld();
-    const key = keyOf(sessionId, sender);
-    const entry = this.#sessions.get(key) ?? { sessionId, since: performance.now(), candidates: [] };
-    this.#sessions.set(key, entry);
-    if (entry.candidates.length < MAX_PER_SESSION) entry.candidates.push(candidate);
-    if (this.#sessions.size > MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value);
+    const since = performance.now();
+    this.#retain((entry) => entry.since >= since - KEEP_MS);
+    const entries = this.#senders.get(sender) ?? [];
+    this.#senders.set(sender, entries);
+    if (entries.length < MAX_PER_SENDER) entries.push({ sessionId, since, candidate });
+    if (this.#senders.size > MAX_SENDERS) this.#senders.delete(this.#senders.keys().next().value);
   }
 
   /**
@@ -37,11 +40,11 @@ export class EarlyCandidates {
    * @returns {RTCIceCandidateInit[]} In the order of arrival.
    */
   take(sessionId, sender) {
-    this.#forgetOld();
-    const key = keyOf(sessionId, sender);
-    const candidates = this.#sessions.get(key)?.candidates ?? [];
-    this.#sessions.delete(key);
-    return candidates;
+    const limit = performance.now() - KEEP_MS;
+    const isWanted = (entry) => entry.sessionId === sessionId && entry.since >= limit;
+    const taken = (this.#senders.get(sender) ?? []).filter(isWanted).map(({ candidate }) => candidate);
+    this.#retain((entry, from) => entry.since >= limit && !(from === sender && entry.sessionId === sessionId));
+    return taken;
   }
 
   /**
@@ -50,20 +53,14 @@ export class EarlyCandidates {
    * @param {string} sessionId Session that has ended.
    */
   forget(sessionId) {
-    for (const [key, entry] of this.#sessions) {
-      if (entry.sessionId === sessionId) this.#sessions.delete(key);
-    }
+    this.#retain((entry) => entry.sessionId !== sessionId);
   }
 
-  #forgetOld() {
-    const limit = performance.now() - KEEP_MS;
-    for (const [key, { since }] of this.#sessions) {
-      if (since < limit) this.#sessions.delete(key);
+  #retain(isKept) {
+    for (const [sender, entries] of this.#senders) {
+      const kept = entries.filter((entry) => isKept(entry, sender));
+      if (kept.length) this.#senders.set(sender, kept);
+      else this.#senders.delete(sender);
     }
   }
-}
-
-/** Ids may hold any character, so no separator would do. */
-function keyOf(sessionId, sender) {
-  return JSON.stringify([sessionId, sender]);
 }

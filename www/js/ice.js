@@ -71,13 +71,21 @@ async function ask(url, username, token) {
 }
 
 /**
- * Whether RTCPeerConnection would take an entry: it throws on the first bad one.
+ * Whether RTCPeerConnection takes an entry: one bad one, and there would be no call at all.
  *
  * @param {any} server One entry of `iceServers`.
  * @returns {boolean} False for an entry to leave out.
  */
-function isUsable(server) {
+export function isUsable(server) {
   const urls = [server?.urls].flat();
   const turn = urls.some((url) => /^turns?:/.test(url));
-  return urls.length > 0 && urls.every((url) => /^(stun|turn)s?:./.test(url)) && (!turn || Boolean(server.username && server.credential));
+  // some browsers take a TURN server without credential, and then cannot use it
+  if (!urls.every((url) => /^(stun|turn)s?:./.test(url)) || (turn && !(server.username && server.credential))) return false;
+  try {
+    new RTCPeerConnection({ iceServers: [server] }).close();
+    return true;
+  } catch (error) {
+    console.info("A STUN or TURN server is left out:", error.message);
+    return false;
+  }
 }

@@ -30,7 +30,7 @@ export class InviteView {
   show(link) {
     $("invite-link").value = link;
     $("invite-local").hidden = !LOOPBACK.test(new URL(link).hostname);
-    $("invite-code").replaceChildren(qrSvg(link, { title: "The link as a code for a phone's camera" }));
+    $("invite-code").replaceChildren(...codeOf(link));
     this.#say("Copy the link");
     $("invite").showModal();
     $("copy-link").focus();
@@ -50,6 +50,17 @@ export class InviteView {
     clearTimeout(this.#timer);
     $("copy-words").textContent = words;
     this.#timer = setTimeout(() => ($("copy-words").textContent = "Copy the link"), COPIED_MS);
+  }
+}
+
+/** A picture, or nothing: long names and rooms may be too much for a code. */
+function codeOf(link) {
+  try {
+    return [qrSvg(link, { title: "The link as a code for a phone's camera" })];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.info("There is no code for this link:", error.message);
+    return [];
   }
 }
 

@@ -10,6 +10,7 @@ import { Panel } from "./panel.js";
 import { PeerList } from "./peerlist.js";
 import { Phone } from "./phone.js";
 import { unreachableAdvice } from "./refusal.js";
+import { watchNetwork } from "./restart.js";
 import { RingTone } from "./ring.js";
 import { Settings, describeBrowser, randomId } from "./settings.js";
 import { SettingsView } from "./settingsview.js";
@@ -33,9 +34,9 @@ const signaling = new Signaling();
 const ice = new IceServers(settings);
 const ringTone = new RingTone();
 const mediaHelp = new MediaHelp();
-const phone = new Phone({ signaling, settings, ice, nameOf, askMedia: (error, wanted) => mediaHelp.ask(error, wanted) });
+const phone = new Phone({ signaling, settings, ice, nameOf, isHere, askMedia: (error, wanted) => mediaHelp.ask(error, wanted) });
 const inviteView = new InviteView();
-const settingsView = new SettingsView(settings, { place: moved, device: (kind) => phone.useDevice(kind) });
+const settingsView = new SettingsView(settings, { place: moved, device: useDevice });
 const view = new View(settings, {
   signIn,
   signOut,
@@ -51,7 +52,7 @@ const callView = new CallView(new Panel(), {
   hangUp: () => phone.hangUp(),
   toggle: (kind) => phone.toggle(kind),
   toggleScreen: () => phone.toggleScreen(),
-  settings: () => settingsView.show(),
+  settings: () => settingsView.show({ inCall: true }),
 });
 
 /** @type {import("./peerlist.js").Peer[]} Everybody who is signed in, as the server said last. */
@@ -72,6 +73,14 @@ let movesLater = false;
  */
 function nameOf(id) {
   return peers.find((peer) => peer.id === id)?.name || id;
+}
+
+/**
+ * @param {string} id Id of a peer.
+ * @returns {boolean} Whether it is signed in, as far as is known.
+ */
+function isHere(id) {
+  return peers.some((peer) => peer.id === id);
 }
 
 /**
@@ -110,7 +119,7 @@ function moved() {
   history.replaceState(null, "", settings.pageUrl);
   view.showPlace();
   movesLater = Boolean(phone.current);
-  if (!movesLater && document.body.dataset.screen === "people") connect();
+  if (!movesLater && signaling.active) connect();
 }
 
 /**
@@ -151,7 +160,7 @@ function nameCall() {
 
 /** Bring the list up to date with who is here and whether anybody can be called. */
 function refreshList() {
-  peerList.show(peers, settings.id, signaling.online && !phone.current);
+  peerList.show(peers, settings.id, signaling.online && !phone.current?.wanted);
 }
 
 /**
@@ -163,12 +172,21 @@ function showEnding({ peer, cause, why }) {
   lastEnding = { peer, cause, at: performance.now() };
 }
 
+/**
+ * @param {"audio" | "video" | "output"} kind Of what another device was chosen.
+ */
+function useDevice(kind) {
+  if (kind === "output") callView.useSpeaker(settings.speaker);
+  else phone.useDevice(kind);
+}
+
 /** We are in: show everybody, and call who invited us. */
 function entered() {
   settings.setSignedIn(true);
   view.showSelf();
   view.showPlace();
   callView.showSelf({ id: settings.id, name: settings.displayName });
+  callView.useSpeaker(settings.speaker);
   view.settle("server");
   view.screen("people");
   ice.forget(); // a server that was started anew may relay elsewhere
@@ -189,17 +207,19 @@ signaling.addEventListener("message", ({ detail: { type, data } }) => {
 });
 
 signaling.addEventListener("state", ({ detail }) => {
-  const { state, words, ask, unreachable } = detail;
+  const { state, words, ask, removed, unreachable } = detail;
   view.showServer(detail);
   callView.showServer(state === "online");
   if (state === "online") {
     entered();
+    phone.hurry();
   } else if (state === "waiting") {
     phone.serverLost();
     const { words: advice, link } = unreachableAdvice(settings.serverUrl, location.host);
     if (unreachable && !phone.current) view.notify(advice, "problem", link, "server");
   } else if (state === "refused") {
-    phone.serverLost();
+    if (removed) phone.removed();
+    else phone.serverLost();
     settings.setSignedIn(false);
     view.screen("signin");
     view.notify(ask === "id" ? `${words} A new one is filled in below: sign in again to use it.` : words, "problem", null, "server");
@@ -218,15 +238,30 @@ phone.addEventListener("change", ({ detail: call }) => {
 
 phone.addEventListener("ended", ({ detail }) => {
   showEnding(detail);
-  if (!peerList.focus(detail.peer.id)) view.focusTitle();
+  const { peer, cause } = detail;
+  const toCorrect = view.settleDial(peer.id, cause !== "not-found");
+  const { activeElement: at } = document;
+  const unfocused = at === document.body || !at.getClientRects().length; // else at something that a call interrupted
+  if (unfocused && !toCorrect && !peerList.focus(peer.id)) view.focusTitle();
   if (movesLater) moved();
 });
 
 phone.addEventListener("missed", ({ detail: { peer } }) => callView.note(`${peer.name} called while you are in this call.`));
 phone.addEventListener("trouble", ({ detail: words }) => callView.note(words));
 
+watchNetwork(() => {
+  signaling.check();
+  phone.hurry();
+});
+
 // the other side need not wait for the network to notice
 window.addEventListener("pagehide", () => phone.hangUp());
+
+window.addEventListener("hashchange", () => {
+  if (!location.hash) return;
+  if (settings.takeToken(location.hash)) moved();
+  else history.replaceState(null, "", settings.pageUrl);
+});
 
 if (location.hash) history.replaceState(null, "", settings.pageUrl); // a token is not to be bookmarked
 if (!window.isSecureContext) view.notify(insecureWords(), "problem");

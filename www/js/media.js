@@ -30,6 +30,9 @@ export class MediaError extends Error {
  * @property {string} microphone Id of the preferred microphone.
  */
 
+/** Whether sound can be sent to another loudspeaker than the system's; some browsers cannot. */
+export const canChooseSpeaker = "setSinkId" in HTMLMediaElement.prototype;
+
 /** Whether this browser can show its screen to others; phones cannot. */
 export const canShareScreen = Boolean(navigator.mediaDevices?.getDisplayMedia);
 
@@ -96,12 +99,13 @@ export async function openScreen() {
 /**
  * What can be chosen from. Browsers tell no names before a device has been allowed once.
  *
- * @returns {Promise<{video: MediaDeviceInfo[], audio: MediaDeviceInfo[]}>} Cameras and microphones.
+ * @returns {Promise<{video: MediaDeviceInfo[], audio: MediaDeviceInfo[], output: MediaDeviceInfo[]}>}
+ *   Cameras, microphones and loudspeakers.
  */
 export async function listDevices() {
   const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  const known = all.filter(({ deviceId }) => deviceId);
-  return { video: known.filter(({ kind }) => kind === "videoinput"), audio: known.filter(({ kind }) => kind === "audioinput") };
+  const known = (wanted) => all.filter(({ deviceId, kind }) => deviceId && kind === wanted);
+  return { video: known("videoinput"), audio: known("audioinput"), output: known("audiooutput") };
 }
 
 /**

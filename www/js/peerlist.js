@@ -47,7 +47,7 @@ export class PeerList {
     }
     sorted.forEach((peer, index) => this.#place(this.#row(peer, peer.id === selfId, canCall), index));
     const others = sorted.filter(({ id }) => id !== selfId).length;
-    this.#count.textContent = String(ids.size);
+    this.#count.textContent = others ? `you and ${others} ${others === 1 ? "other" : "others"}` : "";
     this.#list.hidden = ids.size === 0;
     this.#nobody.hidden = others > 0;
   }

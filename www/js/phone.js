@@ -9,10 +9,12 @@
  */
 
 import { Call } from "./call.js";
+import { readCandidate } from "./candidate.js";
 import { EarlyCandidates } from "./earlycandidates.js";
 import { MediaError, closeMedia, openMedia, openScreen, openTrack } from "./media.js";
 import { judgeOffer, readOffer } from "./offer.js";
 import { hasRelay, restrict } from "./relay.js";
+import { LIMIT_S, Restart } from "./restart.js";
 import { noRelayWords, relayWords } from "./words.js";
 
 /** How long to let it ring at the other side. */
@@ -27,6 +29,15 @@ const ECHO_S = 2;
 /** How long the other side has to say that it is still there after the server said that it is gone. */
 const ALIVE_S = 3;
 
+/** Restarts of the other side that follow each other more quickly are not answered: each of them costs much. */
+const ANSWER_GAP_MS = 1000;
+
+/** How long after us the other side may come back to a server that was away: signaling.js waits as long at most. */
+const RETURN_S = 30;
+
+/** What the server says with a `bye` that the operator wants: such a call ends, whether or not it works. */
+const ORDERS = new Set(["peer-removed", "call-ended"]);
+
 /** TURN's "Unauthorized": the credential is wrong or expired. */
 const UNAUTHORIZED = 401;
 
@@ -40,11 +51,22 @@ export class Phone extends EventTarget {
   #settings;
   #ice;
   #nameOf;
+  #isHere;
   #askMedia;
   #call = null;
   #offered = false;
   #timer = 0;
   #ending = null;
+  #choosing = false;
+
+  /** @type {Restart | null} Of the current call. */
+  #restart = null;
+
+  /** When the last restart was answered; Infinity while one is being answered. */
+  #answeredAt = -Infinity;
+
+  /** Whether the server's `bye` after a refused restart is still to come. */
+  #echoDue = false;
   #early = new EarlyCandidates();
 
   /**
@@ -53,15 +75,17 @@ export class Phone extends EventTarget {
    * @param {import("./settings.js").Settings} parts.settings Own id, relay only or not.
    * @param {import("./ice.js").IceServers} parts.ice STUN and TURN servers.
    * @param {(id: string) => string} parts.nameOf Name of a peer.
+   * @param {(id: string) => boolean} parts.isHere Whether a peer is signed in, as the server said last.
    * @param {(error: MediaError, wanted: Wanted) => Promise<Wanted | null>} parts.askMedia What to
    *   open instead of what could not be opened; null: nothing, and no call.
    */
-  constructor({ signaling, settings, ice, nameOf, askMedia }) {
+  constructor({ signaling, settings, ice, nameOf, isHere, askMedia }) {
     super();
     this.#signaling = signaling;
     this.#settings = settings;
     this.#ice = ice;
     this.#nameOf = nameOf;
+    this.#isHere = isHere;
     this.#askMedia = askMedia;
   }
 
@@ -144,13 +168,15 @@ export class Phone extends EventTarget {
     }
   }
 
-  /** Begin or end to share the screen. */
+  /** Begin or end to share the screen; nothing happens while the browser asks which one. */
   async toggleScreen() {
     const call = this.#call;
     if (call?.sharing) {
       await call.unshare();
-    } else if (call?.canSend("video")) {
+    } else if (call?.canSend("video") && !this.#choosing) {
+      this.#choosing = true;
       const screen = await openScreen();
+      this.#choosing = false;
       if (screen && call.canSend("video")) await call.share(screen);
       else screen?.stop(); // the call ended while a window was being chosen
     }
@@ -179,10 +205,25 @@ export class Phone extends EventTarget {
     else if (!this.#call.connectedAt) this.#end("server-lost");
   }
 
+  /** The operator removed us: a call that needs no server ends all the same. */
+  removed() {
+    if (this.#call) this.#end("removed");
+  }
+
+  /** The network has changed, or the server is back: an interrupted call need not wait any longer. */
+  hurry() {
+    this.#restart?.hurry();
+  }
+
   #begin({ sessionId, id, outgoing, media, offer }) {
     const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, media, offer });
     this.#call = call;
     this.#offered = !outgoing;
+    this.#restart = new Restart(call, {
+      check: () => this.#signaling.check(),
+      offer: (number) => this.#offerRestart(call, number),
+      giveUp: () => this.#giveUp("connection-lost"),
+    });
     call.addEventListener("state", () => this.#changed(call));
     call.addEventListener("remote", () => this.#changed(call));
     call.addEventListener("channel", () => this.#changed(call));
@@ -227,6 +268,10 @@ export class Phone extends EventTarget {
   #offeredBy(data) {
     const offer = readOffer(data);
     if (!offer || offer.from === this.#settings.id) return;
+    if (data.restart !== undefined) {
+      this.#restartedBy(offer, data.restart);
+      return;
+    }
     const own = this.#call;
     const judgement = judgeOffer(offer, own, this.#offered, this.#settings.id);
     if (judgement === "restart") this.#end("connection-lost");
@@ -246,29 +291,97 @@ export class Phone extends EventTarget {
     this.#finish();
   }
 
-  async #answered({ from, session_id: sessionId, description }) {
+  async #answered({ from, session_id: sessionId, description, restart }) {
     const call = this.#mine(sessionId, from);
+    if (call && restart !== undefined) this.#restartAnswered(call, restart, description);
     if (!call?.outgoing || call.state !== "ringing" || typeof description?.sdp !== "string") return;
     this.#expect("connecting", CONNECT_S, () => this.#noPath());
     await this.#try(call, () => call.acceptAnswer(description));
   }
 
-  #candidate({ from, session_id: sessionId, candidate }) {
-    if (typeof sessionId !== "string" || typeof candidate?.candidate !== "string") return;
+  async #offerRestart(call, number) {
+    if (!this.#signaling.online) return;
+    this.#echoDue = false;
+    await this.#quietly(async () => {
+      const servers = await this.#freshServers();
+      if (call.over || number !== this.#restart.number || !this.#signaling.online) return;
+      const description = await call.makeRestart(servers);
+      if (!call.over) this.#send("offer", call, { description, media: call.media, restart: number });
+    });
+  }
+
+  /** The caller looks for another path. Whoever asks for a call that is not there any more is told so. */
+  async #restartedBy({ sessionId, from, description }, number) {
+    const call = this.#mine(sessionId, from);
+    if (call && !call.outgoing && call.restartable) {
+      if (performance.now() - this.#answeredAt < ANSWER_GAP_MS) return;
+      this.#answeredAt = Infinity;
+      await this.#quietly(async () => {
+        const answer = await call.answerRestart(description, await this.#freshServers());
+        if (answer && !call.over) this.#send("answer", call, { description: answer, restart: number });
+      });
+      this.#answeredAt = performance.now();
+    } else if (this.#call?.sessionId !== sessionId) {
+      this.#signaling.send("answer", { to: from, from: this.#settings.id, session_id: sessionId, description: null, restart: number });
+      this.#sayBye(sessionId);
+    }
+  }
+
+  async #restartAnswered(call, number, description) {
+    if (!call.outgoing || number !== this.#restart.number || !call.restartable) return;
+    this.#echoDue = false;
+    if (description === null) this.#end("peer-hung-up");
+    else if (typeof description?.sdp === "string") await this.#quietly(() => call.acceptRestart(description));
+  }
+
+  /** In another network, and at a server that was started anew, others may be right than before. */
+  async #freshServers() {
+    this.#ice.forget();
+    return restrict(await this.#ice.get(), this.#settings.relayTransport);
+  }
+
+  /** An attempt to restart that fails is followed by another one. */
+  async #quietly(steps) {
+    try {
+      await steps();
+    } catch (error) {
+      console.info("No other path could be looked for:", error.name);
+    }
+  }
+
+  #candidate({ from, session_id: sessionId, candidate: data }) {
+    const candidate = readCandidate(data);
+    if (typeof sessionId !== "string" || !candidate) return;
     const call = this.#mine(sessionId, from);
     if (call) call.addCandidate(candidate);
     else if (this.#call?.sessionId !== sessionId && typeof from === "string") this.#early.keep(sessionId, from, candidate);
   }
 
-  #bye({ session_id: sessionId }) {
+  #bye({ session_id: sessionId, code, reason }) {
     this.#early.forget(sessionId);
     if (this.#call?.sessionId !== sessionId) return;
-    if (this.#call.state === "ending") this.#finish();
-    else if (this.#call.connectedAt) this.#doubt("peer-hung-up");
+    if (ORDERS.has(code)) this.#obey(code, typeof reason === "string" ? reason : "");
+    else if (this.#call.state === "ending") this.#finish();
+    else if (this.#call.connectedAt) this.#doubtBye();
     else if (this.#call.state === "preparing") this.#end("peer-hung-up");
     else if (this.#call.state === "ringing") this.#end("peer-rejected");
     else if (this.#call.state === "incoming") this.#end("peer-cancelled");
     else this.#end("peer-gave-up");
+  }
+
+  /** That the other side hung up is what we may have noticed before: it obeyed more quickly. */
+  #obey(cause, reason) {
+    if (this.#ending && this.#ending.cause !== "peer-hung-up") this.#finish();
+    else this.#end(cause, reason);
+  }
+
+  /** Of a call that is connected: either somebody hung up, or it follows a refused restart. */
+  #doubtBye() {
+    const isEcho = this.#echoDue;
+    this.#echoDue = false;
+    if (isEcho) return;
+    this.#call.peerLeft = false; // who really has left is told after this
+    this.#doubt("peer-hung-up");
   }
 
   #left(id) {
@@ -279,12 +392,29 @@ export class Phone extends EventTarget {
 
   /**
    * The server says that the other side is gone. That is also what it says when it stops itself, or
-   * when only the other side's connection to it broke, so ask on the direct way, if there is one.
+   * when only the other side's connection to it broke, so ask on the direct way, if there is one. If
+   * that way is broken as well, both sides may be about to come back.
    */
   async #doubt(cause) {
     const call = this.#call;
-    if (call.chat?.ready && (await call.chat.alive(ALIVE_S))) return;
-    if (call === this.#call && !call.over) this.#end(call.peerLeft ? "peer-left" : cause);
+    const limit = performance.now() + LIMIT_S * 1000;
+    const wasBroken = call.state === "interrupted"; // before the server said anything: that is the network
+    do {
+      if (call.chat?.ready && (await call.chat.alive(ALIVE_S))) {
+        call.peerLeft = false;
+        return;
+      }
+      if (call !== this.#call || call.over) return;
+    } while (this.#mayComeBack(call, wasBroken) && performance.now() < limit);
+    this.#end(call.peerLeft ? "peer-left" : cause);
+  }
+
+  /** Who hangs up has not left; who has crashed does not come back. After the server was away, both sides may. */
+  #mayComeBack(call, wasBroken) {
+    if (!call.restartable || !call.peerLeft) return false;
+    const { onlineSince } = this.#signaling;
+    const returning = onlineSince > call.connectedAt && performance.now() - onlineSince < RETURN_S * 1000;
+    return wasBroken || !onlineSince || returning || this.#isHere(call.peer.id);
   }
 
   #refused({ request, reason, code }) {
@@ -292,6 +422,7 @@ export class Phone extends EventTarget {
     if (!call) return;
     if (request === "bye" && call.state === "ending") this.#finish();
     else if ((request === "offer" && call.outgoing) || (request === "answer" && !call.outgoing)) {
+      this.#echoDue = Boolean(call.connectedAt) && request === "offer";
       if (call.connectedAt || call.over) return;
       const unknown = code === "not-found" || /not found/i.test(String(reason));
       this.#end(unknown ? "not-found" : "refused", String(reason ?? ""));
@@ -347,8 +478,8 @@ export class Phone extends EventTarget {
     const call = this.#call;
     const ending = this.#ending;
     clearTimeout(this.#timer);
-    this.#call = null;
-    this.#ending = null;
+    this.#call = this.#restart = this.#ending = null;
+    this.#echoDue = false;
     call.close();
     call.state = "ended";
     this.#emit("change", null);

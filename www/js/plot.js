@@ -20,19 +20,21 @@ export class Plot {
   #label;
   #unit;
   #capacity;
+  #least;
   #values = [];
   #size = { width: 0, height: 0, ratio: 1 };
 
   /**
    * @param {HTMLCanvasElement} canvas Where to draw; its CSS gives it its size.
-   * @param {{label: string, unit: string, capacity?: number}} options What is shown, and how many
-   *   values at once.
+   * @param {{label: string, unit: string, capacity?: number, least?: number}} options What is shown,
+   *   how many values at once, and what the axis reaches at least: small changes shall look small.
    */
-  constructor(canvas, { label, unit, capacity = 60 }) {
+  constructor(canvas, { label, unit, capacity = 60, least = 0 }) {
     this.#canvas = canvas;
     this.#label = label;
     this.#unit = unit;
     this.#capacity = capacity;
+    this.#least = least;
     canvas.setAttribute("role", "img");
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", whileAlive(this, canvas));
     this.resize();
@@ -64,7 +66,7 @@ export class Plot {
     context.clearRect(0, 0, width, height);
     if (width <= 2 * PADDING || height <= 2 * PADDING + FONT_PX) return;
     const colours = readColours(this.#canvas);
-    const top = axisMaximum(Math.max(0, ...this.#values));
+    const top = axisMaximum(Math.max(this.#least, ...this.#values));
     this.#drawGrid(context, colours, top);
     this.#drawLine(context, colours, top);
   }

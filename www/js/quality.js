@@ -22,6 +22,8 @@ const STALE_MS = 10_000;
  * @property {number | null} roundTripMs To the other side and back.
  * @property {number} upBitsPerSecond Sent, since the sample before.
  * @property {number} downBitsPerSecond Received, since the sample before.
+ * @property {number} mediaUpBitsPerSecond What of that is sound and picture; the rest are files, chat, headers.
+ * @property {number} mediaDownBitsPerSecond Likewise.
  * @property {number | null} lossPercent Packets that got lost, of the direction that fares worse.
  * @property {number | null} jitterMs Of the stream that arrives least evenly.
  * @property {boolean | null} relayed Whether either side uses a TURN server.
@@ -94,6 +96,8 @@ export function readSample(stats, before) {
     roundTripMs: readRoundTrip(report, pair),
     upBitsPerSecond: readBits(report, "Sent", "outbound-rtp"),
     downBitsPerSecond: readBits(report, "Received", "inbound-rtp"),
+    mediaUpBitsPerSecond: readMediaBits(report, "Sent", "outbound-rtp"),
+    mediaDownBitsPerSecond: readMediaBits(report, "Received", "inbound-rtp"),
     lossPercent: readLoss(report),
     jitterMs: milliseconds(most(report.inbound.map(({ jitter }) => jitter))),
     relayed: ends && [ends.local.type, ends.remote.type].includes("relay"),
@@ -189,11 +193,15 @@ function readRoundTrip(report, pair) {
 /** Transports count everything; where they do not, pairs do; else the streams do, without their headers. */
 function readBits(report, direction, streams) {
   const counter = `bytes${direction}`;
-  for (const type of ["transport", "candidate-pair", streams]) {
+  for (const type of ["transport", "candidate-pair"]) {
     const counting = report.all(type).filter((entry) => Number.isFinite(entry[counter]));
     if (counting.length) return sumRates(report, counting, counter);
   }
-  return 0;
+  return readMediaBits(report, direction, streams);
+}
+
+function readMediaBits(report, direction, streams) {
+  return sumRates(report, report.all(streams), `bytes${direction}`);
 }
 
 function sumRates(report, entries, counter) {

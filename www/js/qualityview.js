@@ -9,12 +9,13 @@ import { bitrateWords, candidateWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** The plots: canvas, label, unit, and the value of a sample. */
+/** The plots: canvas, label, unit, what the axis reaches at least, and the value of a sample. */
 const PLOTS = [
-  ["plot-trip", "Round trip", "ms", ({ roundTripMs }) => roundTripMs],
-  ["plot-down", "Received", "Mbit/s", ({ downBitsPerSecond }) => downBitsPerSecond / 1e6],
-  ["plot-up", "Sent", "Mbit/s", ({ upBitsPerSecond }) => upBitsPerSecond / 1e6],
-  ["plot-loss", "Packets lost", "%", ({ lossPercent }) => lossPercent],
+  ["plot-trip", "Round trip", "ms", 50, ({ roundTripMs }) => roundTripMs],
+  // a file goes as fast as it can: beside it, sound and picture would be a flat line
+  ["plot-down", "Media received", "Mbit/s", 1, ({ mediaDownBitsPerSecond }) => mediaDownBitsPerSecond / 1e6],
+  ["plot-up", "Media sent", "Mbit/s", 1, ({ mediaUpBitsPerSecond }) => mediaUpBitsPerSecond / 1e6],
+  ["plot-loss", "Packets lost", "%", 5, ({ lossPercent }) => lossPercent],
 ];
 
 /** The list: term, and words of a sample; a dash stands for what is not known. */
@@ -22,13 +23,14 @@ const FACTS = [
   ["Round trip", ({ roundTripMs }) => measure(roundTripMs, "ms")],
   ["Received", ({ downBitsPerSecond }) => bitrateWords(downBitsPerSecond)],
   ["Sent", ({ upBitsPerSecond }) => bitrateWords(upBitsPerSecond)],
+  ["Of it media", (sample) => `${bitrateWords(sample.mediaDownBitsPerSecond)} in, ${bitrateWords(sample.mediaUpBitsPerSecond)} out`],
   ["Packets lost", ({ lossPercent }) => measure(lossPercent, "%", 1)],
   ["Jitter", ({ jitterMs }) => measure(jitterMs, "ms")],
   ["Picture", ({ video }) => (video?.width ? `${video.width} × ${video.height}, ${Math.round(video.framesPerSecond ?? 0)}/s, ${video.codec}` : "–")],
   ["Sound", ({ audio }) => audio?.codec || "–"],
   ["Path", ({ relayed }) => (relayed === null ? "–" : relayed ? "relayed" : "direct")],
   ["This side", ({ pair }) => candidateWords(pair?.local)],
-  ["Other side", ({ pair }) => candidateWords(pair?.remote)],
+  ["Other side", ({ pair }) => candidateWords(pair?.remote, true)],
 ];
 
 /** Measures from the moment a call is connected, so that the plots have a past when they are opened. */
@@ -62,7 +64,7 @@ export class QualityView {
   }
 
   #prepare() {
-    this.#plots = PLOTS.map(([id, label, unit, read]) => [new Plot($(id), { label, unit }), read]);
+    this.#plots = PLOTS.map(([id, label, unit, least, read]) => [new Plot($(id), { label, unit, least }), read]);
     this.#cells = FACTS.map(([term, read]) => [element("dd", "", "–"), read, term]);
     $("quality-facts").replaceChildren(...this.#cells.flatMap(([cell, , term]) => [element("dt", "", term), cell]));
   }

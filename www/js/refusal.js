@@ -2,6 +2,8 @@
  * Why the server closed a connection or refused to let us in, and what a person can do about it.
  */
 
+import { removalWords } from "./words.js";
+
 /**
  * @typedef {"id" | "token" | "password" | "room" | ""} Question What the sign-in form has to ask for.
  *
@@ -9,6 +11,7 @@
  * @property {"never" | "now" | "later"} retry When to connect again.
  * @property {string} words What to tell the person.
  * @property {Question} [ask] What another attempt needs.
+ * @property {boolean} [removed] Whether the operator wants this person to be gone: a call ends then, too.
  */
 
 /** @type {Map<number, Advice>} What the server means by its close codes. */
@@ -25,6 +28,9 @@ const CLOSE_CODES = new Map([
   [4429, { retry: "later", words: "The server says: too many connections or messages from here." }],
   [4500, { retry: "later", words: "The server had an internal error." }],
 ]);
+
+/** @type {Advice} What it means by 4401 once it has let us in. */
+const EXPIRED = { retry: "never", ask: "token", words: "Your token has expired, so this page was signed out. Enter a newer one." };
 
 /**
  * What it means by the codes of an `error` about `new`. Of a room the server itself says best what
@@ -48,11 +54,21 @@ const REFUSALS = {
  *
  * @param {number} code WebSocket close code.
  * @param {boolean} wasOnline Whether the server had let us in before.
+ * @param {string} [reason] What the server said beside the code.
  * @returns {Advice} Advice for the connection and words for the person.
  */
-export function closeAdvice(code, wasOnline) {
+export function closeAdvice(code, wasOnline, reason = "") {
+  if (code === 4401 && wasOnline) return EXPIRED;
+  if (code === 4403 && (wasOnline || BAN.test(reason))) return removalAdvice(reason, BAN.test(reason));
   const words = wasOnline ? "The connection to the server was lost." : "The server cannot be reached.";
   return CLOSE_CODES.get(code) ?? { retry: "later", words };
+}
+
+/** How the server begins the reason of a ban. */
+const BAN = /^(banned: |you are banned$)/;
+
+function removalAdvice(reason, banned) {
+  return { retry: "never", removed: true, words: removalWords(reason.replace(BAN, ""), banned) };
 }
 
 /**
@@ -62,8 +78,34 @@ export function closeAdvice(code, wasOnline) {
  * @returns {Advice} Words and what to ask for.
  */
 export function refusalAdvice({ code, reason }) {
+  if (code === "banned") return removalAdvice(typeof reason === "string" ? reason : "", true);
   const { ask, words, advice } = REFUSALS[code] ?? { ask: "", words: `The server refused: ${reason ?? "it did not say why"}` };
   return { retry: "never", ask, words: advice ? `${reason || words} ${advice}` : words };
+}
+
+/**
+ * Why the browser does not even try to connect.
+ *
+ * @param {Error} error What `new WebSocket` threw.
+ * @param {string} url Address of the server.
+ * @returns {string} A sentence with the remedy.
+ */
+export function socketWords(error, url) {
+  const remedy = "Choose another server in the settings.";
+  if (error.name !== "SecurityError") return `The browser cannot connect to ${url}: ${error.message} ${remedy}`;
+  return `This page came over HTTPS, so the browser does not let it connect to ${url} without TLS. If that server has TLS, write wss:// instead of ws://. ${remedy}`;
+}
+
+/**
+ * Why waiting for a server came to its end.
+ *
+ * @param {number} seconds How long that was.
+ * @param {boolean} connected Whether it took the connection.
+ * @returns {string} A sentence.
+ */
+export function silenceWords(seconds, connected) {
+  if (connected) return `The server took the connection, but did not let us in within ${seconds} s.`;
+  return `The server did not answer within ${seconds} s.`;
 }
 
 /**

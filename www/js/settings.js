@@ -12,6 +12,9 @@ const PREFIX = "tornado-webrtc.";
 /** Longest id, and longest name of a room, that servers accept. */
 const MAX_ID_LENGTH = 128;
 
+/** Longest name that the page lets anybody enter. */
+const MAX_NAME_LENGTH = 60;
+
 /**
  * A new id in the manner of the older clients: six digits.
  *
@@ -76,6 +79,7 @@ function readTransport(text) {
  * @property {boolean} ringTone Whether a call makes a sound.
  * @property {string} camera Id of the preferred camera; empty: the browser's choice.
  * @property {string} microphone Id of the preferred microphone.
+ * @property {string} speaker Id of the preferred loudspeaker.
  */
 
 /** What a person can set, from the link or from an earlier visit. */
@@ -101,9 +105,24 @@ export class Settings {
     this.ringTone = this.#read("ring") !== "0";
     this.camera = this.#read("camera") ?? "";
     this.microphone = this.#read("microphone") ?? "";
+    this.speaker = this.#read("speaker") ?? "";
     this.#writeTab("id", this.id);
-    const token = new URLSearchParams(place.hash.slice(1)).get("token");
-    if (token) this.token = token;
+    this.takeToken(place.hash);
+  }
+
+  /**
+   * Keep the token of a link. It is for the server that the link names, or else for the page's own;
+   * one that was chosen earlier is not shown it.
+   *
+   * @param {string} hash The part of the link that begins with `#`.
+   * @returns {boolean} Whether the token for the server of this moment is another one now.
+   */
+  takeToken(hash) {
+    const token = new URLSearchParams(hash.slice(1)).get("token");
+    if (!token) return false;
+    const before = this.token;
+    this.#keepToken(this.linkedServer ? this.serverUrl : this.#ownServerUrl, token);
+    return this.token !== before;
   }
 
   /**
@@ -122,6 +141,11 @@ export class Settings {
    */
   get invitedBy() {
     return (this.#query.get("call") ?? "").trim().slice(0, MAX_ID_LENGTH);
+  }
+
+  /** @returns {string} What whoever made the invitation is called, as the link says; empty if it does not. */
+  get invitedByName() {
+    return (this.#query.get("call_name") ?? "").trim().slice(0, MAX_NAME_LENGTH);
   }
 
   /**
@@ -170,11 +194,12 @@ export class Settings {
   /**
    * The link to give to somebody else: it opens this page and calls us.
    *
-   * @returns {string} An absolute address, without secrets and without this tab's name.
+   * @returns {string} An absolute address without secrets.
    */
   get inviteLink() {
     const url = new URL(this.#location.pathname, this.#location.origin);
     url.searchParams.set("call", this.id);
+    if (this.name) url.searchParams.set("call_name", this.name);
     if (this.room) url.searchParams.set("room", this.room);
     if (this.customServer) url.searchParams.set("ws", this.serverUrl);
     return url.href;
@@ -187,7 +212,7 @@ export class Settings {
 
   /** The invitation of the link was followed: a reload shall not follow it again. */
   forgetInvitation() {
-    this.#query.delete("call");
+    for (const key of ["call", "call_name"]) this.#query.delete(key);
   }
 
   /** @returns {string} The token for this server; empty if there is none. */
@@ -196,7 +221,11 @@ export class Settings {
   }
 
   set token(value) {
-    this.#writeTab("token", JSON.stringify([this.serverUrl, value.trim()]));
+    this.#keepToken(this.serverUrl, value);
+  }
+
+  #keepToken(server, token) {
+    this.#writeTab("token", JSON.stringify([server, token.trim()]));
   }
 
   /** @returns {string} The password of this room on this server; empty if there is none. */
@@ -268,13 +297,14 @@ export class Settings {
    *
    * @param {Choices} choices What is chosen there.
    */
-  setChoices({ relayOnly, relayTransport, ringTone, camera, microphone }) {
-    Object.assign(this, { relayOnly, ringTone, camera, microphone, relayTransport: readTransport(relayTransport) });
+  setChoices({ relayOnly, relayTransport, ringTone, camera, microphone, speaker }) {
+    Object.assign(this, { relayOnly, ringTone, camera, microphone, speaker, relayTransport: readTransport(relayTransport) });
     this.#write("relay", relayOnly ? "1" : "0");
     this.#write("transport", this.relayTransport);
     this.#write("ring", ringTone ? "1" : "0");
     this.#write("camera", camera);
     this.#write("microphone", microphone);
+    this.#write("speaker", speaker);
   }
 
   #initial(key) {

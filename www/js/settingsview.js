@@ -2,7 +2,7 @@
  * The settings dialog. Devices and choices apply at once, the place to sign in when it is closed.
  */
 
-import { listDevices } from "./media.js";
+import { canChooseSpeaker, listDevices } from "./media.js";
 import { readServerUrl } from "./settings.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,8 +10,12 @@ const $ = (id) => document.getElementById(id);
 /**
  * @typedef {object} SettingsIntents
  * @property {() => void} place Where to sign in, or as whom, has changed.
- * @property {(kind: "audio" | "video") => void} device Another camera or microphone was chosen.
+ * @property {(kind: "audio" | "video" | "output") => void} device Another microphone, camera or
+ *   loudspeaker was chosen.
  */
+
+/** What the fields for devices choose. */
+const DEVICES = { "camera-choice": "video", "microphone-choice": "audio", "speaker-choice": "output" };
 
 /** The dialog and what it changes. */
 export class SettingsView {
@@ -36,9 +40,15 @@ export class SettingsView {
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#fillDevices());
   }
 
-  /** Open the dialog. */
-  async show() {
+  /**
+   * Open the dialog.
+   *
+   * @param {{inCall?: boolean}} [options] Whether to leave out what does not concern a call.
+   */
+  async show({ inCall = false } = {}) {
     const settings = this.#settings;
+    $("settings").dataset.call = String(inCall);
+    $("calls-legend").textContent = inCall ? "From the next call on" : "Calls";
     $("settings-name").value = settings.name;
     $("settings-room").value = settings.room;
     $("settings-password").value = settings.password;
@@ -52,9 +62,11 @@ export class SettingsView {
   }
 
   async #fillDevices() {
-    const { video, audio } = await listDevices();
+    const { video, audio, output } = await listDevices();
     fill($("camera-choice"), video, this.#settings.camera, "Camera");
     fill($("microphone-choice"), audio, this.#settings.microphone, "Microphone");
+    fill($("speaker-choice"), output, this.#settings.speaker, "Loudspeaker");
+    $("speaker-field").hidden = !canChooseSpeaker;
     $("devices-hint").hidden = [...video, ...audio].some(({ label }) => label);
   }
 
@@ -65,9 +77,9 @@ export class SettingsView {
       ringTone: $("ring-tone").checked,
       camera: $("camera-choice").value,
       microphone: $("microphone-choice").value,
+      speaker: $("speaker-choice").value,
     });
-    if (id === "camera-choice") this.#intents.device("video");
-    if (id === "microphone-choice") this.#intents.device("audio");
+    if (id in DEVICES) this.#intents.device(DEVICES[id]);
   }
 
   /** An address that cannot be read keeps the dialog open and says so. */

@@ -4,11 +4,12 @@
  * Events:
  *   `state`    detail {state, words, retryIn?, unreachable?, ask?}; state is "connecting", "online",
  *              "waiting" (retryIn seconds until the next attempt; unreachable if the server has not
- *              answered at all since signing in), "refused" (ask: what is missing) or "signed-out".
+ *              answered at all since signing in), "refused" (ask: what is missing; removed if the
+ *              operator made us go) or "signed-out".
  *   `message`  detail {type, data}; every message of the server except the heartbeat.
  */
 
-import { closeAdvice, refusalAdvice } from "./refusal.js";
+import { closeAdvice, refusalAdvice, silenceWords, socketWords } from "./refusal.js";
 
 const FIRST_DELAY_S = 1;
 const LONGEST_DELAY_S = 30;
@@ -19,9 +20,15 @@ const STABLE_AFTER_S = 5;
 /** After so many failures in a row it may be more than a restart. */
 const SUSPICIOUS_ATTEMPTS = 4;
 
+/** How long it may take from the first packet to the first list of peers. */
+const ENTRY_S = 15;
+
 /** Silence after which the server is asked for a sign of life, and how long it has for it. */
 const SILENCE_S = 15;
 const PROBE_S = 10;
+
+/** How long it has if there is reason to doubt. */
+const QUICK_PROBE_S = 4;
 
 /** Selected by servers that take tokens; a token rides beside it as the only header a page can set. */
 const SUBPROTOCOL = "tornado-webrtc";
@@ -52,9 +59,11 @@ export class Signaling extends EventTarget {
   #attempt = 0;
   #retryTimer = 0;
   #watchTimer = 0;
+  #entryTimer = 0;
   #onlineSince = 0;
   #lastSeen = 0;
   #probedAt = 0;
+  #probeS = PROBE_S;
   #refusal = null;
 
   constructor() {
@@ -65,6 +74,16 @@ export class Signaling extends EventTarget {
   /** Whether the server has let us in. */
   get online() {
     return this.#onlineSince > 0;
+  }
+
+  /** @returns {number} Since when, as `performance.now()` says; 0: it has not. */
+  get onlineSince() {
+    return this.#onlineSince;
+  }
+
+  /** Whether it is connected to a server, or goes on trying to be. */
+  get active() {
+    return this.#identity !== null;
   }
 
   /**
@@ -98,6 +117,11 @@ export class Signaling extends EventTarget {
     if (this.#retryTimer) this.#connect();
   }
 
+  /** Find out soon whether the server is still there: something has happened to the network. */
+  check() {
+    if (this.online) this.#probe(QUICK_PROBE_S);
+  }
+
   /**
    * Send one message.
    *
@@ -114,9 +138,10 @@ export class Signaling extends EventTarget {
   #connect() {
     this.#drop();
     this.#announce("connecting", "Connecting to the server…");
-    const beside = this.#token && !this.#identity.token;
-    const socket = beside ? new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${this.#token}`]) : new WebSocket(this.#url);
+    const socket = this.#open();
+    if (!socket) return;
     this.#socket = socket;
+    this.#entryTimer = setTimeout(() => this.#closed(1006, { why: silenceWords(ENTRY_S, socket.readyState === WebSocket.OPEN) }), ENTRY_S * 1000);
     socket.onopen = () => {
       this.#reached = true;
       this.#heard();
@@ -124,12 +149,29 @@ export class Signaling extends EventTarget {
       this.#watchTimer = setInterval(() => this.#watch(), 1000);
     };
     socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = (event) => this.#closed(event.code);
+    socket.onclose = ({ code, reason }) => this.#closed(code, { reason });
+  }
+
+  /** A socket under way, or null: the browser takes neither every address, nor ws: on a page of https:. */
+  #open() {
+    const beside = this.#token && !this.#identity.token;
+    try {
+      return beside ? new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${this.#token}`]) : new WebSocket(this.#url);
+    } catch (error) {
+      this.#giveUp(socketWords(error, this.#url));
+      return null;
+    }
+  }
+
+  #giveUp(words, { ask = "", removed = false } = {}) {
+    this.#identity = null;
+    this.#announce("refused", words, { ask, removed });
   }
 
   /** Forget the current socket; whatever it still says is not for us. */
   #drop(code) {
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#entryTimer);
     clearInterval(this.#watchTimer);
     this.#retryTimer = 0;
     this.#onlineSince = 0;
@@ -150,6 +192,7 @@ export class Signaling extends EventTarget {
       return;
     }
     if (message.type === "peers" && !this.online) {
+      clearTimeout(this.#entryTimer);
       this.#onlineSince = performance.now();
       this.#announce("online", "Online");
     }
@@ -164,20 +207,20 @@ export class Signaling extends EventTarget {
     setTimeout(() => socket === this.#socket && this.#closed(4403), 1000);
   }
 
-  #closed(code) {
+  #closed(code, { reason = "", why = "" } = {}) {
     const stable = this.online && performance.now() - this.#onlineSince > STABLE_AFTER_S * 1000;
     const refusal = this.#refusal && refusalAdvice(this.#refusal);
-    const { retry, words, ask = "" } = refusal ?? closeAdvice(code, this.online);
+    const { retry, words, ...more } = refusal ?? closeAdvice(code, this.online, reason);
     this.#drop();
     if (retry === "never") {
-      this.#announce("refused", words, { ask });
+      this.#giveUp(words, more);
       return;
     }
     if (stable) this.#attempt = 0;
     const delay = retry === "now" && this.#attempt === 0 ? 0.1 : backOff(this.#attempt);
     this.#attempt += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), delay * 1000);
-    this.#announce("waiting", words, { retryIn: delay, unreachable: !this.#reached || this.#attempt >= SUSPICIOUS_ATTEMPTS });
+    this.#announce("waiting", why || words, { retryIn: delay, unreachable: !this.#reached || this.#attempt >= SUSPICIOUS_ATTEMPTS });
   }
 
   #heard() {
@@ -188,12 +231,17 @@ export class Signaling extends EventTarget {
   /** A connection that died without a word is found by asking: a living server echoes `keepalive`. */
   #watch() {
     const now = performance.now();
-    if (this.#probedAt && now - this.#probedAt > PROBE_S * 1000) {
+    if (this.#probedAt && now - this.#probedAt > this.#probeS * 1000) {
       this.#closed(1006);
     } else if (!this.#probedAt && now - this.#lastSeen > SILENCE_S * 1000) {
-      this.#probedAt = now;
-      this.send("keepalive", {});
+      this.#probe(PROBE_S);
     }
+  }
+
+  #probe(seconds) {
+    this.#probedAt ||= performance.now();
+    this.#probeS = seconds;
+    this.send("keepalive", {});
   }
 
   #announce(state, words, more = {}) {

@@ -37,6 +37,9 @@ export class View {
   #countdown = 0;
   #topic = "";
 
+  /** The id that was typed last and belongs to nobody. */
+  #unknown = "";
+
   /**
    * @param {import("./settings.js").Settings} settings What to fill the forms with.
    * @param {Intents} intents What to do when the person asks for it.
@@ -46,7 +49,7 @@ export class View {
     this.#listen(intents);
     $("name").value = settings.name;
     $("own-id").value = settings.id;
-    $("invited").textContent = `You were invited to call ${settings.invitedBy}: that begins once you are signed in.`;
+    $("invited-by").textContent = invitedWords(settings);
     $("invited").hidden = !settings.invitedBy;
     if (settings.invitedBy) $("sign-in").textContent = "Sign in and call";
     this.showPlace();
@@ -74,7 +77,7 @@ export class View {
   showPlace() {
     const { room, foreignHost, linkedServer } = this.#settings;
     $("name").value = this.#settings.name;
-    $("room-chip").textContent = `Room ${room}`;
+    $("room-chip").textContent = `Asked for room ${room}`; // a server without rooms does not say that it has none
     $("room-chip").hidden = !room;
     $("signin-room").value = room;
     $("room-field").hidden = !room;
@@ -109,12 +112,13 @@ export class View {
     $("server-state").dataset.state = state;
     $("retry").hidden = state !== "waiting";
     $("server-words").textContent = state === "refused" ? "Not signed in" : words;
+    $("server-countdown").textContent = "";
     $("sign-in").disabled = state === "connecting" && document.body.dataset.screen === "signin";
     if (retryIn === undefined) return;
     const at = performance.now() + retryIn * 1000;
     const show = () => {
       const seconds = Math.max(1, Math.ceil((at - performance.now()) / 1000));
-      $("server-words").textContent = `${words} Trying again in ${seconds} s.`;
+      $("server-countdown").textContent = `Trying again in ${seconds} s.`; // beside the words: not every second is read out
     };
     show();
     this.#countdown = setInterval(show, 1000);
@@ -130,7 +134,8 @@ export class View {
    */
   notify(words, tone = "info", link = null, topic = "") {
     this.#topic = topic;
-    $("notice").hidden = !words;
+    $("notice").dataset.empty = String(!words);
+    $("dismiss").hidden = !words;
     $("notice").dataset.tone = tone;
     $("notice-words").textContent = words;
     $("notice-link").hidden = !link;
@@ -145,6 +150,24 @@ export class View {
    */
   settle(topic) {
     if (this.#topic === topic) this.notify("");
+  }
+
+  /**
+   * Be done with an id that was typed to be called: it goes, unless it has to be corrected.
+   *
+   * @param {string} id Who was called.
+   * @param {boolean} known Whether there is such a peer.
+   * @returns {boolean} Whether the field has the keyboard focus now.
+   */
+  settleDial(id, known) {
+    const field = $("dial-id");
+    const typed = field.value.trim();
+    if (known && (typed === id || typed === this.#unknown)) field.value = "";
+    if (known || typed !== id) return false;
+    this.#unknown = id;
+    field.focus();
+    field.select();
+    return true;
   }
 
   /** Put the keyboard focus where reading starts. */
@@ -181,6 +204,11 @@ function entered() {
     password: asked(QUESTIONS.password),
     token: asked(QUESTIONS.token),
   };
+}
+
+/** A link may say any name, so the id always stands beside it. */
+function invitedWords({ invitedBy, invitedByName }) {
+  return invitedByName ? `${invitedByName} (id ${invitedBy})` : `the id ${invitedBy}`;
 }
 
 function dial(intents, media) {

@@ -51,6 +51,9 @@ const ENDINGS = {
   "peer-gave-up": ["info", (who) => `${who} ended the call before it was connected; perhaps no network path was found.`],
   "no-answer": ["info", (who) => `${who} did not answer.`],
   "peer-left": ["info", (who) => `${who} has left, so the call is over.`],
+  "removed": ["problem", (who) => `The operator removed you, so the call with ${who} is over.`],
+  "peer-removed": ["info", (who) => `The operator removed ${who}, so the call is over.`],
+  "call-ended": ["info", (who, why) => operatorWords(`The operator ended the call with ${who}`, why)],
   "not-found": ["problem", (who) => `${who} is not here: nobody is signed in with that id.`],
   "refused": ["problem", (who, why) => `The server did not put the call to ${who} through: ${why}`],
   "server-lost": ["problem", (who) => `The call with ${who} could not be set up, because the connection to the server was lost.`],
@@ -69,7 +72,30 @@ const ENDINGS = {
  */
 export function endingWords(cause, who, why = "") {
   const [tone, words] = ENDINGS[cause] ?? ENDINGS.failed;
-  return { tone, words: words(who, why || cause) };
+  return { tone, words: words(who, why || (ENDINGS[cause] ? "" : cause)) };
+}
+
+/** What the server says for an operator who gave no reason. */
+const NO_REASONS = new Set(["", "ended by the operator"]);
+
+/** A reason as the server's own commands take it is shorter. */
+const MAX_REASON_LENGTH = 200;
+
+/** A sentence with the operator's reason behind it: text of somebody else, so it is not let grow. */
+function operatorWords(sentence, reason) {
+  const text = reason.slice(0, MAX_REASON_LENGTH).trim();
+  return NO_REASONS.has(text) ? `${sentence}.` : `${sentence}: ${text}`;
+}
+
+/**
+ * Say that the operator does not want this person here.
+ *
+ * @param {string} reason What the server said.
+ * @param {boolean} banned Whether that is to last.
+ * @returns {string} A sentence.
+ */
+export function removalWords(reason, banned) {
+  return operatorWords(banned ? "The operator of this server has banned you" : "The operator removed you", reason);
 }
 
 /** @type {Record<string, string>} What a caller wants. */
@@ -85,7 +111,7 @@ export const CALL_STATES = {
   ringing: "Ringing…",
   connecting: "Connecting…",
   connected: "Connected",
-  interrupted: "The connection is interrupted, waiting for it to come back…",
+  interrupted: "Connection lost – reconnecting…",
   ending: "Ending the call…",
 };
 
@@ -147,7 +173,7 @@ export function pathWords({ kind, relay, tripMs }) {
   const over = TRANSPORTS[relay] ?? relay;
   const whose = relay ? `a TURN server, which this browser reaches over ${over}` : "the TURN server of the other side";
   return {
-    short: `Relayed${over && ` over ${over}`}${trip}`,
+    short: `Relayed${over && `, TURN over ${over}`}${trip}`,
     long: `Sound and picture go through ${whose}. It passes them on, but cannot see or hear them: only the two browsers can.`,
   };
 }
@@ -188,11 +214,16 @@ function scaled(value, units) {
 const CANDIDATES = { host: "own address", srflx: "address behind the router", prflx: "address behind a router", relay: "TURN server" };
 
 /**
+ * Of a TURN server only the way to it is of interest: between relays everything goes over UDP
+ * (RFC 8656 section 3.1). How the other side reaches its own is not known here.
+ *
  * @param {import("./quality.js").PathEnd | undefined} end One end of the path in use.
- * @returns {string} For example "TURN server over TCP".
+ * @param {boolean} [isRemote] Whether it is that of the other side.
+ * @returns {string} For example "TURN server, reached over TCP (192.0.2.1)".
  */
-export function candidateWords(end) {
+export function candidateWords(end, isRemote = false) {
   if (!end?.type) return "–";
-  const over = end.relayProtocol || end.protocol;
-  return [CANDIDATES[end.type] ?? end.type, over && `over ${TRANSPORTS[over] ?? over}`, end.address && `(${end.address})`].filter(Boolean).join(" ");
+  const over = TRANSPORTS[end.relayProtocol || end.protocol] ?? end.protocol;
+  const way = end.type !== "relay" ? over && ` over ${over}` : end.relayProtocol && !isRemote && `, reached over ${over}`;
+  return `${CANDIDATES[end.type] ?? end.type}${way || ""}${end.address ? ` (${end.address})` : ""}`;
 }
