@@ -59,7 +59,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "finding": (),
     "chain": ("errors", "finding"),
     "doubt": ("certificate", "chain", "config", "errors", "hooks", "machine", "regularfile"),
-    "state": ("config", "paths", "errors"),
+    "state": ("config", "paths", "regularfile", "errors"),
     "certificate": ("config", "machine", "paths", "regularfile", "state", "errors"),
     "listener": (*_BASIS, "bucket", "certificate", "repeats"),
     "web": (*_BASIS, "ban", "bucket", "listener", "repeats"),
@@ -82,7 +82,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     ),
     "doctor": (
         *("certificate", "chain", "clock", "config", "credential", "errors", "finding", "hooks"),
-        *("inspection", "pluginmanager", "process", "server", "state", "stun"),
+        *("inspection", "machine", "pluginmanager", "process", "server", "state", "stun"),
     ),
     "commands": (
         *("", "admin", "ban", "certificate", "chain", "config", "credential", "doctor"),

@@ -62,6 +62,7 @@ async def test_peers_are_shown(serve: Serve) -> None:
         assert 0 <= connected_s < 60
         assert entry == {
             "id": "1",
+            "peer_id": "1",
             "name": "Ann",
             "user_agent": "phone",
             "scope": "",

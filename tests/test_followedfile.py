@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tornado_webrtc.followedfile import MAX_FILE_BYTES, BadContentError, FollowedFile
+from tornado_webrtc.followedfile import MAX_FAULTS, MAX_FILE_BYTES, BadContentError, FollowedFile
 
 LONG_AGO_NS = 3600 * 10**9
 JUST_NOW_NS = 10**6
@@ -117,6 +117,42 @@ def test_each_fault_stands_alone(tmp_path: Path) -> None:
     path.write_text("")
     assert file.refresh()
     assert (list(file.faults), file.error) == ([], "")
+
+
+@pytest.mark.parametrize("count", [1, MAX_FAULTS])
+def test_faults_that_are_all_shown(count: int) -> None:
+    faults = tuple(f"line {number} is odd" for number in range(count))
+    assert BadContentError(*faults).faults == faults
+
+
+def test_many_faults_are_counted() -> None:
+    error = BadContentError(*(f"line {number} is odd" for number in range(1000)))
+    assert len(error.faults) == MAX_FAULTS + 1
+    assert error.faults[-2:] == ("line 19 is odd", "980 more faults")
+    assert str(error) == "; ".join(error.faults)
+    error = BadContentError(*(f"line {number} is odd" for number in range(MAX_FAULTS + 1)))
+    assert error.faults[-2:] == ("line 19 is odd", "1 more fault")
+
+
+@pytest.mark.parametrize("age_ns", [JUST_NOW_NS, LONG_AGO_NS])
+def test_what_could_not_be_judged_is_judged_again(
+    watched: Watched, age_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parser that fails leaves what holds as it was, and the next look is a new one."""
+
+    def failing(_content: bytes) -> str:
+        raise MemoryError
+
+    watched.age_ns = age_ns
+    assert watched.look() == (True, "one", "")
+    watched.write("two")
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.file, "_parse", failing)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                watched.file.refresh()
+    assert (watched.file.content, watched.file.error) == ("one", "")
+    assert watched.look() == (True, "two", "")
 
 
 def test_missing_file(tmp_path: Path) -> None:

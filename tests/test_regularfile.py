@@ -52,9 +52,9 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("allowed", "fine", "open_to_use", "verb"),
     [
-        (0o600, (0o600, 0o400, 0o700), (0o640, 0o601, 0o620, 0o644), "use"),
-        (0o640, (0o600, 0o640, 0o440), (0o644, 0o660, 0o650, 0o602), "use"),
-        (0o664, (0o644, 0o664), (0o666, 0o602), "change"),
+        (0o600, (0o600, 0o400, 0o700, 0o711), (0o640, 0o604, 0o620, 0o644), "use"),
+        (0o640, (0o600, 0o640, 0o440, 0o750), (0o644, 0o660, 0o604, 0o602), "use"),
+        (0o664, (0o644, 0o664, 0o755, 0o775), (0o666, 0o602, 0o777), "change"),
     ],
 )
 def test_modes(
@@ -71,9 +71,11 @@ def test_modes(
         found = exposure(path, allowed)
         assert found is not None, f"{mode:o}"
         assert found.message == (f"other users of this machine can {verb} {path} (mode {mode:04o})")
-        assert found.advice == f"chmod {allowed:o} {path}"
+        assert found.advice == f"chmod {mode & allowed:o} {path}"
         assert str(found) == f"{found.message}: {found.advice}"
-        path.chmod(int(found.advice.split()[1], 8))
+        advised = int(found.advice.split()[1], 8)
+        assert advised & ~mode == 0, "nobody is given what he had not"
+        path.chmod(advised)
         assert exposure(path, allowed) is None
 
 

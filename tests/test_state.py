@@ -87,7 +87,7 @@ def test_secret_that_others_can_read_is_a_warning(
 ) -> None:
     secret = StateDir(tmp_path).secret()
     (tmp_path / "secret").chmod(others)
-    expect_log(rf"mode {others:04o}\); run: chmod 600 .*secret")
+    expect_log(rf"other users .* can use .*secret \(mode {others:04o}\): chmod 600 .*secret$")
     assert StateDir(tmp_path).secret() == secret
 
 

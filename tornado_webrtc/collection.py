@@ -107,6 +107,7 @@ def _shown_peer(hub: Hub, peer: Peer) -> dict[str, object]:
     now = hub.clock.now()
     return {
         "id": _peer_id(peer),
+        "peer_id": peer.id,
         "name": peer.name,
         "user_agent": peer.user_agent,
         "scope": peer.scope,

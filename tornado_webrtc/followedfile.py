@@ -10,9 +10,13 @@ from typing import Generic, TypeVar
 
 from tornado_webrtc.regularfile import read_regular_file
 
-__all__ = ["MAX_FILE_BYTES", "BadContentError", "FollowedFile"]
+__all__ = ["MAX_FAULTS", "MAX_FILE_BYTES", "BadContentError", "FollowedFile"]
 
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 256 * 1024
+"""It is read in the event loop, where a larger file took too long."""
+
+MAX_FAULTS = 20
+"""More of them are counted: a file may be wrong on every line."""
 
 _UNSETTLED_NS = 2_000_000_000
 
@@ -23,10 +27,13 @@ class BadContentError(Exception):
     """What a file holds cannot be used; the message says why, and shows nothing secret.
 
     Attributes:
-        faults: What is wrong, a sentence for each line or other part of it.
+        faults: What is wrong, a sentence for each line or other part of it: the first of
+            them, and how many more there are.
     """
 
     def __init__(self, *faults: str) -> None:
+        if (more := len(faults) - MAX_FAULTS) > 0:
+            faults = (*faults[:MAX_FAULTS], f"{more} more fault{'s' if more > 1 else ''}")
         super().__init__("; ".join(faults))
         self.faults = faults
 
@@ -80,8 +87,6 @@ class FollowedFile(Generic[Content]):
         except OSError as error:
             self._version, self._digest = (), b""
             self.faults = (error.strerror or "it cannot be read",)
-        except BadContentError as error:
-            self.faults = error.faults
         return (self._digest, self.error) != before
 
     def _look(self) -> None:
@@ -96,10 +101,17 @@ class FollowedFile(Generic[Content]):
         if version == self._version and self._settled:
             return
         found = read_regular_file(self.path, MAX_FILE_BYTES)
-        self._version = version
-        self._settled = abs(self._clock() - status.st_mtime_ns) > _UNSETTLED_NS
+        settled = abs(self._clock() - status.st_mtime_ns) > _UNSETTLED_NS
         digest = hashlib.sha256(found).digest()
         if digest != self._digest:
-            self._digest = digest
+            self._take_over(found)
+        # Not before: what could not be judged, for whatever reason, is tried again.
+        self._version, self._settled, self._digest = version, settled, digest
+
+    def _take_over(self, found: bytes) -> None:
+        try:
             self.content = self._parse(found)
+        except BadContentError as error:
+            self.faults = error.faults
+        else:
             self.faults = ()

@@ -276,7 +276,7 @@ class PluginManager:
         text = "plugin %s is left out: %s"
         modules = [found.module for found in self._found if found.name == error.plugin]
         if any(guards(module) for module in modules):
-            text += "; nothing is refused in its name (plugins.required would stop the server)"
+            text += "; the server goes on without its rules (plugins.required would stop it)"
         plugin_logger(error.plugin).error(text, error.plugin, error.reason)
 
     async def _leave_out_or_stop(self, error: PluginError, server: object) -> None:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 __all__ = ["Exposure", "exposure", "read_regular_file"]
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+"""What others can do with a file that is read: to execute it is nothing."""
+
 _READERS = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -74,4 +76,4 @@ def exposure(path: Path, allowed: int = 0o600) -> Exposure | None:
         return None
     verb = "use" if closed & _READERS else "change"
     message = f"other users of this machine can {verb} {path} (mode {mode:04o})"
-    return Exposure(message, f"chmod {allowed:o} {path}")
+    return Exposure(message, f"chmod {mode & allowed:o} {path}")

@@ -12,12 +12,12 @@ import logging
 import os
 import re
 import secrets
-import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tornado_webrtc.errors import StateError
+from tornado_webrtc.regularfile import exposure
 
 __all__ = ["StateDir", "write_file"]
 
@@ -162,16 +162,13 @@ class StateDir:
 def _read(path: Path, *, private: bool) -> str:
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read().decode().strip()
     except OSError as error:
         raise StateError(_unreadable(path, error)) from error
     except UnicodeDecodeError:
         return ""
-    if private and mode & 0o077:
-        log.warning(
-            "%s can be read by other users (mode %04o); run: chmod 600 %s", path, mode, path
-        )
+    if private and (open_to := exposure(path)):
+        log.warning("%s", open_to)
     return text
 
 

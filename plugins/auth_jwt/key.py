@@ -108,7 +108,7 @@ def keys_of_secrets(secrets: Sequence[str], algorithms: Sequence[str]) -> tuple[
         UnusableKeyError: One of them is too short, or is no secret.
     """
     if faults := list(secret_faults(secrets, algorithms)):
-        raise UnusableKeyError("; ".join(faults))
+        raise UnusableKeyError(*faults)
     symmetric = frozenset(algorithms) & HMAC_BYTES.keys()
     return tuple(Key(frozenset(symmetric), secret.encode()) for secret in secrets)
 
@@ -136,7 +136,7 @@ def keys_of_pem(content: bytes, algorithms: Sequence[str]) -> tuple[Key, ...]:
     if not keys and not faults:
         faults.append("it holds no PEM block; public keys begin with -----BEGIN PUBLIC KEY-----")
     if faults:
-        raise UnusableKeyError("; ".join(faults))
+        raise UnusableKeyError(*faults)
     return tuple(keys)
 
 

@@ -52,6 +52,11 @@ class KeyFile:
         return f"{self._file.path} cannot be used: {self._file.error}" if self._file.error else ""
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """The same, a sentence for each key or line."""
+        return tuple(f"{self._file.path} cannot be used: {each}" for each in self._file.faults)
+
+    @property
     def doubt(self) -> str:
         """What is careless about it, or ""."""
         return str(exposure(self._file.path, self._allowed) or "")

@@ -18,8 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
-from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from tornado.httpclient import HTTPRequest
+from tornado.simple_httpclient import (
+    HTTPStreamClosedError,
+    HTTPTimeoutError,
+    SimpleAsyncHTTPClient,
+)
 
 from tornado_webrtc.machine import is_loopback
 
@@ -239,7 +243,8 @@ class RemoteKeys:
 
     async def _content(self) -> bytes:
         """What is at the URL; whatever goes wrong is raised."""
-        client = AsyncHTTPClient(force_instance=True, max_body_size=MAX_SET_BYTES)
+        # Named by its class: `AsyncHTTPClient` is whatever another plugin has configured.
+        client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=MAX_SET_BYTES)
         try:
             response = await client.fetch(await self._request(), raise_error=False)
         finally:

@@ -59,8 +59,9 @@ audience = force_list(default=list())
 # By how much the clocks of the issuer and this server may differ.
 # live
 leeway_s = seconds(max=300, default=30)
-# Whether a connection is closed when its token expires, and `leeway_s` have passed; its calls end
-# then. TURN credentials are good until then at most. With no, who is signed in stays.
+# Whether a connection is closed when its token expires, and `leeway_s` have passed; the other
+# side of its calls is sent `bye`. TURN credentials are good until then at most. With no, who is
+# signed in stays.
 # live
 close_at_expiry = boolean(default=False)
 # Claims that every token must have.

@@ -193,6 +193,6 @@ def _some(keys: tuple[Key, ...], file: KeyFile | None) -> tuple[Key, ...]:
 
 def _of_file(key: str, file: KeyFile) -> list[Finding]:
     file.refresh()
-    if file.error:
-        return [(key, file.error)]
+    if file.faults:
+        return [(key, each) for each in file.faults]
     return [(key, Doubt(file.doubt))] if file.doubt else []

@@ -23,7 +23,6 @@ __all__ = ["MIN_TOKEN_CHARACTERS", "Entry", "TokenFile", "parse"]
 
 MIN_TOKEN_CHARACTERS = 16
 
-_MAX_FAULTS = 20
 _MODE = 0o640
 _FIELDS = "SUBJECT TOKEN [PEER-ID-PATTERN ...]"
 
@@ -71,8 +70,7 @@ def parse(text: str) -> tuple[Entry, ...]:
     if not entries and not faults:
         faults.append(f"it has no entry; a line is {_FIELDS}")
     if faults:
-        more = len(faults) - _MAX_FAULTS
-        raise BadContentError(*faults[:_MAX_FAULTS], *([f"{more} more faults"] if more > 0 else []))
+        raise BadContentError(*faults)
     return tuple(entries)
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_webrtc import __version__, hookimpl
 from tornado_webrtc.config import CORE
+from tornado_webrtc.hooks import at_key
 from tornado_webrtc.logwriter import Writer
 from tornado_webrtc.redaction import RedactingFormatter, Redaction
 
@@ -111,7 +112,7 @@ class Plugin:
         """Say what stands in the way of a log file."""
         if self._file is None:
             return []
-        return [f"{self._name}.file: {each}" for each in _obstacles(self._file, self._settings)]
+        return [at_key(self._name, "file", each) for each in _obstacles(self._file, self._settings)]
 
     @hookimpl
     def counters(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Doubt
+from tornado_webrtc.hooks import Doubt, at_key
 from tornado_webrtc.machine import is_loopback
 
 from .collector import make_registry
@@ -100,15 +100,14 @@ class Plugin:
         except PluginError as error:
             return [*found, error.reason]
         if tokens is not None and tokens.doubt:
-            found.append(Doubt(f"{self._name}.token_file: {tokens.doubt}"))
+            found.append(at_key(self._name, "token_file", Doubt(tokens.doubt)))
         beyond = [address for address in settings["bind"] if not is_loopback(address)]
         if tokens is None and beyond:
-            found.append(
-                Doubt(
-                    f"{self._name}.bind: whoever reaches {', '.join(beyond)} may read how many"
-                    " there are and what they do; set token_file, or bind 127.0.0.1"
-                )
+            text = (
+                f"whoever reaches {', '.join(beyond)} may read how many there are and what they"
+                " do; set token_file, or bind 127.0.0.1"
             )
+            found.append(at_key(self._name, "bind", Doubt(text)))
         return found
 
     @hookimpl
@@ -123,7 +122,8 @@ class Plugin:
         try:
             return TokenFile(config.resolve(settings["token_file"]))
         except TokenFileError as error:
-            raise PluginError(self._name, f"{self._name}.token_file: {error}") from error
+            text = at_key(self._name, "token_file", str(error))
+            raise PluginError(self._name, text) from error
 
     @hookimpl
     def counters(self) -> dict[str, int]:
@@ -177,4 +177,5 @@ def _clashes(name: str, port: int, config: Config) -> Iterator[str]:
     }
     for key, other in taken.items():
         if port and port == other:
-            yield f"{name}.port: {port} is {key} as well; the metrics need a port of their own"
+            text = f"{port} is {key} as well; the metrics need a port of their own"
+            yield at_key(name, "port", text)

@@ -28,14 +28,21 @@ import click
 from tornado_webrtc import hookimpl
 from tornado_webrtc.bucket import client_prefix
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import Collection, Denied, JoinRequest, PluginContext, ScopeRequest
+from tornado_webrtc.followedfile import BadContentError
+from tornado_webrtc.hooks import (
+    Collection,
+    Denied,
+    JoinRequest,
+    PluginContext,
+    ScopeRequest,
+    at_key,
+)
 from tornado_webrtc.repeats import Repeats
 
 from .command import rooms
 from .doorkeeper import Doorkeeper, Verdict
 from .name import BadNameError, room_name
 from .password import KnownPassword
-from .room_file import BadRoomFileError
 from .settings import SPECIFICATION, Settings
 from .table import Room, RoomTable
 
@@ -70,8 +77,8 @@ class Plugin:
         own, config = self._context.settings, self._context.config
         try:
             settings = await asyncio.to_thread(Settings.read, own, config)  # it may be long
-        except BadRoomFileError as error:
-            return [f"{self._name}.file: {each}" for each in error.faults]
+        except BadContentError as error:
+            return [at_key(self._name, "file", each) for each in error.faults]
         return settings.sentences(self._name)
 
     @hookimpl
@@ -98,7 +105,7 @@ class Plugin:
     def _read(self, values: Mapping[str, object], config: Config) -> Settings:
         try:
             return Settings.read(values, config)
-        except BadRoomFileError as error:
+        except BadContentError as error:
             raise PluginError(self._name, str(error)) from error
 
     # --- questions --------------------------------------------------------------------

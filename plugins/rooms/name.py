@@ -19,6 +19,8 @@ _NON_JOINER, _JOINER = "\u200c", "\u200d"
 _VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 _KEYCAP = "\u20e3"
 _VIRAMA = 9
+_LETTER_SYMBOL = "\u2139"
+"""The one emoji that Unicode takes for a letter."""
 
 
 class BadNameError(ValueError):
@@ -79,6 +81,8 @@ def _is_joined(character: str) -> bool:
 
 def _is_symbol(character: str) -> bool:
     """Tell whether it may be an emoji: a symbol, or a mark such as U+203C, beyond ASCII."""
+    if character == _LETTER_SYMBOL:
+        return True
     return not character.isascii() and unicodedata.category(character)[0] in "SP"
 
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tornado_webrtc.followedfile import BadContentError
 from tornado_webrtc.regularfile import exposure, read_regular_file
 
 from .name import BadNameError, room_name
 from .password import BadHashError, HashedPassword, KnownPassword, Password
 
-__all__ = ["MAX_FILE_BYTES", "BadRoomFileError", "ListedRoom", "RoomFile", "parse"]
+__all__ = ["MAX_FILE_BYTES", "ListedRoom", "RoomFile", "parse"]
 
 MAX_FILE_BYTES = 1024 * 1024
 
-_MAX_FAULTS = 20
 _MODE = 0o640
 _LINE = "<NAME> [max_peers=<NUMBER>] [password=<TEXT> | hash=<HASH>]"
 """In a form that the redaction of the log does not take for a password."""
@@ -29,18 +29,6 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 _latest: dict[bytes, dict[str, ListedRoom]] = {}
 """What was read last, by the digest of the file."""
-
-
-class BadRoomFileError(Exception):
-    """The file cannot be used; the message says why and shows no password.
-
-    Attributes:
-        faults: What is wrong, a sentence for each line.
-    """
-
-    def __init__(self, *faults: str) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
 
 
 class _BadLineError(ValueError):
@@ -79,49 +67,48 @@ class RoomFile:
         """Read a file.
 
         Raises:
-            BadRoomFileError: It cannot be read, or a line is wrong; it lists all faults.
+            BadContentError: It cannot be read, or a line is wrong; it lists all faults.
         """
         try:
             content = read_regular_file(path, MAX_FILE_BYTES)
-            rooms = _known(content)
-            if not rooms:  # written half, perhaps: what it had locked would be open
-                raise BadRoomFileError("it lists no room; leave the key out if there are none")
+            rooms = _known(content, f"{path}, line")
         except OSError as error:
-            raise BadRoomFileError(f"{path} cannot be read: {error.strerror}") from error
+            raise BadContentError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise BadRoomFileError(f"{path} is not UTF-8 (byte {error.start})") from None
-        except BadRoomFileError as error:
-            raise BadRoomFileError(*(f"{path}, {each}" for each in error.faults)) from None
+            raise BadContentError(f"{path} is not UTF-8 (byte {error.start})") from None
+        if not rooms:  # written half, perhaps: what it had locked would be open
+            raise BadContentError(f"{path} lists no room; leave the key out if there are none")
         has_secret = any(room.password for room in rooms.values())
         return cls(rooms, str(exposure(path, _MODE) or "") if has_secret else "")
 
 
-def _known(content: bytes) -> dict[str, ListedRoom]:
+def _known(content: bytes, place: str) -> dict[str, ListedRoom]:
     """Read what a file holds: what `check` has read beside the event loop is not read again.
 
     A long file takes a second. A digest is kept of it, since it holds passwords.
     """
     digest = hashlib.sha256(content).digest()
     if (rooms := _latest.get(digest)) is None:
-        rooms = parse(content.decode("utf-8-sig"))
+        rooms = parse(content.decode("utf-8-sig"), place)
         _latest.clear()
         _latest[digest] = rooms
     return rooms
 
 
-def parse(text: str) -> dict[str, ListedRoom]:
+def parse(text: str, place: str = "line") -> dict[str, ListedRoom]:
     """Read the lines of a file of rooms.
 
     Args:
         text: Lines ``NAME [max_peers=NUMBER] [password=TEXT | hash=HASH]``; what holds
             spaces stands in double quotes. Empty lines and lines that begin with ``#``
             or ``;`` are skipped.
+        place: What a fault begins with, before the number of the line.
 
     Returns:
         The rooms by name.
 
     Raises:
-        BadRoomFileError: A line is wrong; it lists all faults.
+        BadContentError: A line is wrong; it lists all faults.
     """
     rooms: dict[str, ListedRoom] = {}
     first_lines: dict[str, int] = {}
@@ -130,16 +117,13 @@ def parse(text: str) -> dict[str, ListedRoom]:
         try:
             room = _room(line)
         except (_BadLineError, BadNameError, BadHashError) as error:
-            faults.append(f"line {number}: {error}")
+            faults.append(f"{place} {number}: {error}")
             continue
         if (first := first_lines.setdefault(room.name, number)) != number:
-            faults.append(f"line {number}: this room stands on line {first} already")
+            faults.append(f"{place} {number}: this room stands on line {first} already")
         rooms[room.name] = room
     if faults:
-        more = len(faults) - _MAX_FAULTS
-        raise BadRoomFileError(
-            *faults[:_MAX_FAULTS], *([f"{more} more lines are wrong"] if more > 0 else [])
-        )
+        raise BadContentError(*faults)
     return rooms
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tornado_webrtc.hooks import Doubt
+from tornado_webrtc.hooks import Doubt, at_key
 
 from .room_file import ListedRoom, RoomFile
 
@@ -68,7 +68,7 @@ class Settings:
         """Take the section over, and read the file.
 
         Raises:
-            BadRoomFileError: The file cannot be used.
+            BadContentError: The file cannot be used.
         """
         own = dict(values)
         written = own.pop("file")
@@ -83,7 +83,7 @@ class Settings:
 
     def sentences(self, plugin: str) -> list[str]:
         """What `check` has to say: doubts, each at its key."""
-        return [Doubt(f"{plugin}.{key}: {sentence}") for key, sentence in self.doubts]
+        return [at_key(plugin, key, Doubt(sentence)) for key, sentence in self.doubts]
 
 
 def _doubts(values: Mapping[str, Any], file: RoomFile) -> Iterator[tuple[str, str]]:

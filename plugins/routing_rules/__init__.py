@@ -20,7 +20,7 @@ import click
 
 from tornado_webrtc import hookimpl
 from tornado_webrtc.errors import PluginError
-from tornado_webrtc.hooks import CallRequest, Denied, Doubt, Message, PluginContext
+from tornado_webrtc.hooks import CallRequest, Denied, Doubt, Message, PluginContext, at_key
 
 from .command import make_command
 from .rule import Party
@@ -70,7 +70,7 @@ class Plugin:
         try:
             rules = await asyncio.to_thread(self._written)
         except BadRulesError as error:
-            return [f"{self._name}.{error.key}: {each}" for each in error.faults]
+            return [at_key(self._name, error.key, each) for each in error.faults]
         return [Doubt(sentence) for sentence in rules.doubts()]
 
     @hookimpl

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tornado_webrtc.followedfile import BadContentError
 from tornado_webrtc.regularfile import read_regular_file
 
 from .rule import BadRuleError, Party, Rule
@@ -26,22 +27,16 @@ MAX_FILE_BYTES = 256 * 1024
 MAX_REMEMBERED = 8192
 """Decisions that are remembered, so that a long list is not gone through for each message."""
 
-_MAX_FAULTS = 20
 
-
-class BadRulesError(Exception):
+class BadRulesError(BadContentError):
     """Rules cannot be used.
 
     Attributes:
         key: The setting that is to blame.
-        faults: What is wrong with it, a sentence for each rule: the first of them, and how
-            many more there are.
     """
 
-    def __init__(self, key: str, faults: Sequence[str]) -> None:
-        more = len(faults) - _MAX_FAULTS
-        self.faults = (*faults[:_MAX_FAULTS], *([f"and {more} more"] if more > 0 else []))
-        super().__init__("; ".join(self.faults))
+    def __init__(self, key: str, *faults: str) -> None:
+        super().__init__(*faults)
         self.key = key
 
 
@@ -91,10 +86,10 @@ class RuleList:
             rules += (of_file := _parsed("file", f"{path}, line", _lines(path)))
             if not of_file:  # written half, perhaps: what it had denied would be allowed
                 text = f"{path} holds no rule; leave the key out if there are none"
-                raise BadRulesError("file", [text])
+                raise BadRulesError("file", text)
         if len(rules) > MAX_RULES:
             found = f"there are {len(rules)} rules, at most {MAX_RULES} are allowed"
-            raise BadRulesError("file" if settings["file"] else "rules", [found])
+            raise BadRulesError("file" if settings["file"] else "rules", found)
         return cls(rules, default=settings["default"] == "allow")
 
     def decide(self, caller: Party, callee: Party) -> Decision:
@@ -123,9 +118,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         text = read_regular_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise BadRulesError("file", [f"{path} cannot be read: {error.strerror}"]) from error
+        raise BadRulesError("file", f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadRulesError("file", [f"{path} is not UTF-8 (byte {error.start})"]) from None
+        raise BadRulesError("file", f"{path} is not UTF-8 (byte {error.start})") from None
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if (stripped := line.strip()) and stripped[0] not in "#;":
             yield number, stripped
@@ -139,5 +134,5 @@ def _parsed(key: str, place: str, lines: Iterable[tuple[int, str]]) -> list[Rule
         except BadRuleError as error:
             faults.append(f"{place} {number}: {error}")
     if faults:
-        raise BadRulesError(key, faults)
+        raise BadRulesError(key, *faults)
     return rules

@@ -15,7 +15,7 @@ from tornado_webrtc.scaffold import make_folder
 HOST = "127.0.0.1"
 
 
-def doctor(*arguments: object, conf: object = None, text: str = "") -> Result:
+def doctor(*arguments: object, conf: object = None, text: str | bytes = "") -> Result:
     env = {"TORNADO_WEBRTC_CONF": str(conf) if conf else None}
     result = CliRunner().invoke(main, ["doctor", *map(str, arguments)], env=env, input=text)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -115,7 +115,8 @@ def test_server_that_wants_a_room(
     tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conf.write_text(f"{conf.read_text()}\n{ROOMS}")
-    for name, text in (("rooms", "standup\nvault password=sesame\n"), ("word", "sesame\nmore\n")):
+    words = "\ufeffsesame\r\nmore\n"  # as some editors write it
+    for name, text in (("rooms", "standup\nvault password=sesame\n"), ("word", words)):
         (conf.parent / name).write_text(text)
         (conf.parent / name).chmod(0o600)
     vault = ["--conf", conf, "--room", "vault"]
@@ -126,7 +127,7 @@ def test_server_that_wants_a_room(
         standup = doctor("--conf", conf, "--room", "standup")
         locked = doctor(*vault)
         from_file = doctor(*vault, *word)
-        from_stdin = doctor(*vault, "--room-password-file", "-", text="sesame\n")
+        from_stdin = doctor(*vault, "--room-password-file", "-", text=words)
         wrong = doctor(*vault, "--room-password-file", "-", text="other\n")
         monkeypatch.setenv("TORNADO_WEBRTC_ROOM_PASSWORD", "sesame")
         from_environment = doctor(*vault)
@@ -153,10 +154,15 @@ def test_server_that_wants_a_room(
         (["--room", "a", "--room-password-file", "-"], "\n", "the first line is empty"),
         (["--room", "a", "--room-password-file", "nowhere"], "", "cannot be read: No such file"),
         (["--room", "a", "--room-password-file", "bytes"], "", "cannot be read: it is not UTF-8"),
+        (["--room", "a", "--room-password-file", "-"], b"\xff\n", "- cannot be read: it is not"),
     ],
 )
 def test_password_that_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], text: str, why: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    text: str | bytes,
+    why: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bytes").write_bytes(b"\xff\n")

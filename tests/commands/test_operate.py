@@ -164,6 +164,22 @@ async def test_kick_and_ban_by_address_or_id(operate: Operate) -> None:
             await said(operated, "unban", ban_id)
 
 
+async def test_a_call_is_no_peer_to_ban(operate: Operate) -> None:
+    operated = await operate()
+    port = operated.server.port
+    async with await WireClient.connect(port) as ann, await WireClient.connect(port) as ben:
+        await ann.register("1")
+        await ben.register("2")
+        await call(ann, ben)
+        kick = ("kick", "1-2", "--of", "sessions", "--ban", "60", "--by", "peer")
+        code, text = await failed(operated, *kick)
+        assert code == EXIT_FAILED
+        assert "it belongs to no one peer; say --by ip or --by user, or kick a peer." in text
+        assert text.endswith("1-2 is not removed\n")
+        assert not operated.server.bans
+        assert await ann.settled() == []
+
+
 async def test_kick_does_not_ban_a_proxy_by_accident(operate: Operate) -> None:
     operated = await operate()
     async with await WireClient.connect(operated.server.port) as ann:
@@ -188,7 +204,7 @@ async def test_kick_does_not_ban_a_proxy_by_accident(operate: Operate) -> None:
         ({"id": "1", "remote_ip": "203.0.113.7", "user": "ann"}, "user", ("user", "ann")),
         ({"id": "1", "remote_ip": "::1", "subject": "ann"}, None, ("user", "ann")),
         ({"id": "1", "remote_ip": "::1"}, "ip", ("ip", "::/64")),
-        ({"id": "lobby/1", "remote_ip": "203.0.113.7"}, "peer", ("peer", "1")),
+        ({"id": "lobby/1", "peer_id": "1"}, "peer", ("peer", "1")),
         ({"id": "7", "peer_id": "a/b", "user": "a/b"}, "peer", ("peer", "a/b")),
     ],
 )
@@ -199,7 +215,7 @@ def test_whom_to_ban(entry: dict[str, str], by: str | None, expected: tuple[str,
 def test_what_cannot_be_banned() -> None:
     with pytest.raises(AdminError, match="it has no address of its own"):
         module._whom_to_ban({"id": "1-2", "caller": "1", "callee": "2"}, None)
-    with pytest.raises(AdminError, match="it belongs to no peer; say --by ip or --by user"):
+    with pytest.raises(AdminError, match="it belongs to no one peer; say --by ip or --by"):
         module._whom_to_ban({"id": "7", "peer_id": None, "user": "gateway"}, "peer")
 
 

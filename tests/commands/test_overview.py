@@ -122,6 +122,7 @@ def test_overview_fits_a_screen() -> None:
 
 PEER = {
     "id": "1",
+    "peer_id": "1",
     "name": "\x1b[31mAnn",
     "user_agent": "x",
     "scope": "",

@@ -13,6 +13,7 @@ from tornado_webrtc.doctor.case import Case
 from tornado_webrtc.doctor.examination import examine, quiet
 from tornado_webrtc.doctor.target import Target
 from tornado_webrtc.finding import Finding, Level
+from tornado_webrtc.machine import machine_addresses
 from tornado_webrtc.server import Server, load
 
 TOKEN = "token-of-a-good-length"
@@ -91,7 +92,20 @@ async def test_unencrypted_token_does_not_leave_this_machine(serve: Serve) -> No
         (found,) = await findings(trust.token, case)
         assert found.text == "not sent: the connection is not encrypted"
         assert case.headers == {}
-    assert trust._stays_here(Target("http", "localhost", 1))
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.9", "::1"])
+def test_what_stays_here(host: str) -> None:
+    assert trust._stays_here(Target("http", host, 1))
+    assert trust._stays_here(Target("http", "rtc.example.org", 1, host))
+
+
+def test_own_addresses_stay_here_names_may_not() -> None:
+    for address in machine_addresses():
+        here = not address.is_link_local
+        assert trust._stays_here(Target("http", str(address), 1)) is here
+    for host in ("localhost.example.org", "here", "192.0.2.77"):
+        assert not trust._stays_here(Target("http", host, 1))
 
 
 async def test_nothing_to_decide(serve: Serve) -> None:

@@ -29,7 +29,7 @@ __all__ = ["doctor"]
 
 FROM_ENVIRONMENT = "TORNADO_WEBRTC_ROOM_PASSWORD"
 FROM_FILE = "--room-password-file"
-MAX_PASSWORD_CHARACTERS = 4096
+MAX_PASSWORD_BYTES = 16384
 
 
 @click.command(short_help="Find out what is wrong with a server.")
@@ -144,26 +144,27 @@ def _room_password(room: str, file: Path | None) -> str:
         return os.environ.get(FROM_ENVIRONMENT, "") if room else ""
     if not room:
         raise click.UsageError(f"{FROM_FILE} has the password of a room; name it with --room.")
-    password = _asked() if str(file) == "-" else _first_line(file)
+    asks = str(file) == "-" and sys.stdin.isatty()
+    password = _asked() if asks else _first_line(file)
     if not password:
         raise click.BadParameter("the first line is empty", param_hint=FROM_FILE)
     return password
 
 
 def _asked() -> str:
-    if sys.stdin.isatty():
-        password: str = click.prompt("Password of the room", hide_input=True, err=True)
-        return password
-    return sys.stdin.readline(MAX_PASSWORD_CHARACTERS).rstrip("\r\n")
+    password: str = click.prompt("Password of the room", hide_input=True, err=True)
+    return password
 
 
 def _first_line(file: Path) -> str:
+    """The first line of a file, or with ``-`` of the standard input; neither may be text at all."""
     try:
-        with file.open(encoding="utf-8") as opened:
-            return opened.readline(MAX_PASSWORD_CHARACTERS).rstrip("\r\n")
+        with click.open_file(str(file), "rb") as opened:
+            line: bytes = opened.readline(MAX_PASSWORD_BYTES)
+        return line.decode("utf-8-sig").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise click.BadParameter(f"{file} cannot be read: {why}", param_hint=FROM_FILE) from error
+        raise click.BadParameter(f"{file} cannot be read: {why}", param_hint=FROM_FILE) from None
 
 
 def _aim(case: Case, target: str | None) -> None:

@@ -340,12 +340,9 @@ def _whom_to_ban(entry: Mapping[str, Any], by: str | None) -> tuple[str, str]:
 
 def _peer_id(entry: Mapping[str, Any]) -> str:
     """The id that a peer signs in with, of its entry or of that of its allocation."""
-    peer_id = entry.get("peer_id", entry["id"])
-    if not peer_id:
-        raise AdminError("it belongs to no peer; say --by ip or --by user")
-    if "peer_id" in entry:
-        return str(peer_id)
-    return str(peer_id).partition("/")[2] or str(peer_id)
+    if not (peer_id := entry.get("peer_id")):
+        raise AdminError("it belongs to no one peer; say --by ip or --by user, or kick a peer")
+    return str(peer_id)
 
 
 def _is_this_machine(network: str) -> bool:

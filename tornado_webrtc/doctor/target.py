@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tornado_webrtc.config import General
 from tornado_webrtc.errors import TornadoWebrtcError
+from tornado_webrtc.machine import is_loopback
 
 __all__ = ["IceUri", "Target", "TargetError", "own_target", "parse_ice_uri", "parse_target"]
 
@@ -181,12 +181,5 @@ def own_target(general: General) -> Target | None:
     local = ANYWHERE.get(first, first)
     if general.domain:
         return Target(scheme, general.domain, general.port, local)
-    host = "localhost" if _is_loopback(local) else local
+    host = "localhost" if is_loopback(local) else local
     return Target(scheme, host, general.port, local if host != local else "", named=False)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

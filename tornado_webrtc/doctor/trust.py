@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tornado_webrtc.certificate import machine_names
 from tornado_webrtc.chain import read_file
 from tornado_webrtc.doctor.case import Case, ok, short, warning
 from tornado_webrtc.doctor.target import Target
 from tornado_webrtc.doctor.web import any_certificate, refusal
 from tornado_webrtc.errors import CertificateError
 from tornado_webrtc.finding import Finding
+from tornado_webrtc.machine import is_loopback, machine_addresses
 
 __all__ = ["pinned", "token"]
 
@@ -92,7 +92,11 @@ def pinned(file: Path) -> ssl.SSLContext | None:
 def _stays_here(target: Target) -> bool:
     """Whether what is sent there does not leave this machine."""
     host = target.connect or target.host
+    if is_loopback(host):
+        return True
     try:
-        return ipaddress.ip_address(host).is_loopback or host in machine_names()
-    except ValueError:
-        return host == "localhost"
+        address = ip_address(host)
+    except ValueError:  # a name, which may lead anywhere
+        return False
+    # A link-local address may be another machine's, too, on another link.
+    return not address.is_link_local and address in machine_addresses()

@@ -97,6 +97,18 @@ def test_public_key_is_no_secret(secret: str) -> None:
         keys_of_secrets([secret], ["HS256"])
 
 
+def test_many_faults_are_counted() -> None:
+    """A file of words taken for secrets: a fault each, and no message of megabytes."""
+    with pytest.raises(UnusableKeyError) as error:
+        keys_of_secrets(["short"] * 1000, ["HS256"])
+    assert len(error.value.faults) == 21
+    assert error.value.faults[19].startswith("secret 20 has 5 bytes, but HS256 needs")
+    assert error.value.faults[20] == "980 more faults"
+    with pytest.raises(UnusableKeyError) as error:
+        keys_of_pem(b"-----BEGIN X-----\n-----END X-----\n" * 1000, ["RS256"])
+    assert error.value.faults[19:] == ("key 20: the X cannot be read", "980 more faults")
+
+
 def test_faults_do_not_show_secrets() -> None:
     with pytest.raises(UnusableKeyError) as error:
         keys_of_secrets(["short-secret", SECRET[:40]], ["HS512"])

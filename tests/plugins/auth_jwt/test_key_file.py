@@ -71,6 +71,21 @@ def test_bad_change_keeps_the_old_keys(
     assert watched.file.error == ""
 
 
+def test_each_fault_stands_alone(tmp_path: Path) -> None:
+    def wrong(_content: bytes) -> tuple[Key, ...]:
+        raise UnusableKeyError("key 1 is bad", "key 2 is worse")
+
+    path = tmp_path / "keys"
+    path.write_text("x")
+    file = KeyFile(path, wrong, None, PUBLIC_MODE)
+    file.refresh()
+    assert file.faults == (
+        f"{path} cannot be used: key 1 is bad",
+        f"{path} cannot be used: key 2 is worse",
+    )
+    assert file.error == f"{path} cannot be used: key 1 is bad; key 2 is worse"
+
+
 def test_missing_file(tmp_path: Path, expect_log: ExpectLog) -> None:
     expect_log("No such file or directory; no token is accepted$")
     file = KeyFile(tmp_path / "keys", parse, LOG, PUBLIC_MODE)

@@ -74,11 +74,22 @@ async def test_bad_secret_file(
     (tmp_path / "secrets").write_bytes(content)
     bad = source("HS256", secret_file=tmp_path / "secrets")
     bad.open()
-    ((key, sentence),) = await bad.examine()
+    (key, sentence), *_others = await bad.examine()
     assert (key, isinstance(sentence, Doubt)) == ("secret_file", False)
     assert reason in sentence
     with pytest.raises(NoKeysError, match="cannot be used"):
         await bad.keys(None)
+
+
+async def test_each_bad_secret_of_a_file_stands_alone(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text("short\n" * 1000)
+    found = await make_source(settings("HS256", secret_file=file), None).examine()
+    assert len(found) == 21
+    assert all(key == "secret_file" for key, _ in found)
+    assert all(sentence.startswith(f"{file} cannot be used: ") for _, sentence in found)
+    assert found[19][1].partition("used: ")[2].startswith("secret 20 has 5 bytes, but HS256")
+    assert found[20][1].endswith("used: 980 more faults")
 
 
 async def test_open_secret_file_is_doubtful(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tornado_webrtc.plugins.rooms.name import MAX_NAME_LENGTH, BadNameError, roo
                 "team \u2764\ufe0f",
                 "1\ufe0f\u20e3",
                 "\u203c\ufe0f",
+                "\u2139\ufe0f",
                 "\U0001f469\U0001f3fd\u200d\U0001f52c",
                 "\u2764\ufe0f\u200d\U0001f525",
                 "\U0001f642\u200d\u2194\ufe0f",

@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tornado_webrtc.followedfile import BadContentError
 from tornado_webrtc.plugins.rooms.password import HashedPassword
-from tornado_webrtc.plugins.rooms.room_file import (
-    MAX_FILE_BYTES,
-    BadRoomFileError,
-    RoomFile,
-    parse,
-)
+from tornado_webrtc.plugins.rooms.room_file import MAX_FILE_BYTES, RoomFile, parse
 from tornado_webrtc.redaction import redact
 
 HASHED = HashedPassword.parse(
@@ -56,7 +52,7 @@ def test_file_without_rooms_is_no_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rooms"
     path.write_text(text)
     assert parse(text) == {}
-    with pytest.raises(BadRoomFileError, match="rooms, it lists no room; leave the key out"):
+    with pytest.raises(BadContentError, match="rooms lists no room; leave the key out"):
         RoomFile.read(path)
 
 
@@ -83,26 +79,25 @@ def test_file_without_rooms_is_no_file(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_fault(text: str, fault: str) -> None:
-    with pytest.raises(BadRoomFileError) as raised:
+    with pytest.raises(BadContentError) as raised:
         parse(text)
     assert str(raised.value).startswith(fault)
     assert redact(str(raised.value)) == str(raised.value), "the log shows the hint as it is"
 
 
 def test_all_faults_at_once() -> None:
-    with pytest.raises(BadRoomFileError, match=r"line 1: .*; line 3: ") as raised:
+    with pytest.raises(BadContentError, match=r"line 1: .*; line 3: ") as raised:
         parse("a b\nc\nd e\n")
     assert [each.partition(":")[0] for each in raised.value.faults] == ["line 1", "line 3"]
 
 
 def test_many_faults(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_text("a b\n" * 1000)
-    with pytest.raises(BadRoomFileError) as raised:
+    with pytest.raises(BadContentError) as raised:
         RoomFile.read(tmp_path / "rooms")
     assert len(raised.value.faults) == 21
-    assert all(each.startswith(f"{tmp_path}/rooms, ") for each in raised.value.faults)
-    assert raised.value.faults[-2].partition("rooms, ")[2].startswith("line 20: two names")
-    assert raised.value.faults[-1].endswith("rooms, 980 more lines are wrong")
+    assert raised.value.faults[-2].startswith(f"{tmp_path}/rooms, line 20: two names")
+    assert raised.value.faults[-1] == "980 more faults"
 
 
 @pytest.mark.parametrize(
@@ -116,32 +111,32 @@ def test_many_faults(tmp_path: Path) -> None:
     ],
 )
 def test_faults_show_no_password(line: str) -> None:
-    with pytest.raises(BadRoomFileError) as raised:
+    with pytest.raises(BadContentError) as raised:
         parse(line)
     assert "sesame" not in str(raised.value)
     assert "sesame" not in repr(parse("a password=sesame"))
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(BadRoomFileError, match=r"nowhere cannot be read: No such file"):
+    with pytest.raises(BadContentError, match=r"nowhere cannot be read: No such file"):
         RoomFile.read(tmp_path / "nowhere")
 
 
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadRoomFileError, match=r"pipe cannot be read: it is no regular file"):
+    with pytest.raises(BadContentError, match=r"pipe cannot be read: it is no regular file"):
         RoomFile.read(tmp_path / "pipe")
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_bytes(b"a\n\xff\n")
-    with pytest.raises(BadRoomFileError, match=r"rooms is not UTF-8 \(byte 2\)"):
+    with pytest.raises(BadContentError, match=r"rooms is not UTF-8 \(byte 2\)"):
         RoomFile.read(tmp_path / "rooms")
 
 
 def test_far_too_long(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
-    with pytest.raises(BadRoomFileError, match=r"rooms cannot be read: it has more than \d+ bytes"):
+    with pytest.raises(BadContentError, match=r"rooms cannot be read: it has more than \d+ bytes"):
         RoomFile.read(tmp_path / "rooms")
 
 
@@ -163,7 +158,7 @@ def test_what_was_read_last_is_not_read_again(tmp_path: Path) -> None:
 
 def test_faults_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_text("a b\n")
-    with pytest.raises(BadRoomFileError, match=r"/rooms, line 1: two names"):
+    with pytest.raises(BadContentError, match=r"/rooms, line 1: two names"):
         RoomFile.read(tmp_path / "rooms")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.plugins.section import marks, section
 from tornado_webrtc.config import Config
+from tornado_webrtc.followedfile import BadContentError
 from tornado_webrtc.hooks import Doubt
-from tornado_webrtc.plugins.rooms.room_file import BadRoomFileError
 from tornado_webrtc.plugins.rooms.settings import SPECIFICATION, Settings
 
 
@@ -37,7 +37,7 @@ def test_limits(folder: Path) -> None:
 
 
 def test_bad_file(folder: Path) -> None:
-    with pytest.raises(BadRoomFileError, match="nowhere cannot be read"):
+    with pytest.raises(BadContentError, match="nowhere cannot be read"):
         read(folder, file="nowhere")
 
 

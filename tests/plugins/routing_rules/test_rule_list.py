@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tornado_webrtc.plugins.routing_rules.rule_list import (
     BadRulesError,
     RuleList,
 )
+
+ROUNDS = 5
 
 FILE = """\ufeff# Who may call whom.
 ; support calls back
@@ -75,20 +78,25 @@ def test_as_many_rules_as_are_allowed(tmp_path: Path) -> None:
         read(tmp_path, "allow a -> b", file="rules")
 
 
+def cost_s(step: Callable[[int], object]) -> float:
+    """CPU seconds of a step at its best: others use the processor, too, and its caches."""
+    costs = []
+    for number in range(ROUNDS):
+        since = time.thread_time()
+        step(number)
+        costs.append(time.thread_time() - since)
+    return min(costs)
+
+
 def test_the_longest_list_holds_nobody_up(tmp_path: Path) -> None:
     """Neither a reload, which follows `check`, nor a call that nobody has made before."""
     costly = "deny a?b[c]{0} room:r* user:*x{0} ip:10.0.0.0/8 -> e?f[g]{0} user:u?{0}"
     (tmp_path / "rules").write_text("\n".join(costly.format(n) for n in range(MAX_RULES)))
-    read(tmp_path, file="rules")
-    since = time.thread_time()
     rules = read(tmp_path, file="rules")
-    assert time.thread_time() - since < BLOCKED_S
-    costs = []
-    for number in range(5):
-        since = time.thread_time()
-        assert rules.decide(Party(f"eve-{number}", user="eve"), Party("ann")).rule is None
-        costs.append(time.thread_time() - since)
-    assert min(costs) < BLOCKED_S / 20
+    assert cost_s(lambda _: read(tmp_path, file="rules")) < BLOCKED_S
+    strangers = [Party(f"eve-{number}", user="eve") for number in range(ROUNDS)]
+    assert cost_s(lambda number: rules.decide(strangers[number], Party("ann"))) < BLOCKED_S / 20
+    assert rules.decide(strangers[0], Party("ann")).rule is None
 
 
 def test_faults_of_the_section(tmp_path: Path) -> None:
@@ -109,7 +117,7 @@ def test_faults_of_the_file(tmp_path: Path) -> None:
 
 def test_many_faults(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("x\n" * 1000)
-    with pytest.raises(BadRulesError, match=r"line 20: .*; and 980 more$"):
+    with pytest.raises(BadRulesError, match=r"line 20: .*; 980 more faults$"):
         read(tmp_path, file="rules")
 
 
