@@ -121,6 +121,17 @@ def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:
     assert (last, surplus) == ([62], []), "64 candidates of a sender, whatever the session"
 
 
+def test_a_description_that_is_long_and_empty_does_not_stop_the_page(run: Run) -> None:
+    script = """({ sameSide }, spaces) => {
+      const sdp = `a=fingerprint:sha-256${" ".repeat(spaces)}AA:01 \\t\\r\\n`;
+      const started = performance.now();
+      return [sameSide(sdp, sdp), performance.now() - started];
+    }"""
+    same, lasted_ms = run("restart", script, 30_000)
+    assert same
+    assert lasted_ms < 1000, "seconds, if each space is a new start"
+
+
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0"}
 
 

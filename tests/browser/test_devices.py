@@ -38,6 +38,16 @@ REMEMBER_SCREEN = """
   };
 """
 
+# How often a camera was asked for.
+COUNT_CAMERAS = """
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.camerasAsked = 0;
+  navigator.mediaDevices.getUserMedia = (constraints) => {
+    if (constraints.video) window.camerasAsked += 1;
+    return real(constraints);
+  };
+"""
+
 OWN_CAMERA = """document.getElementById("local-video").srcObject.getVideoTracks()[0]
   .getSettings().deviceId"""
 SENT_KIND = """window.connections.at(-1).getTransceivers()
@@ -132,6 +142,21 @@ def test_the_settings_of_a_call_are_those_that_it_can_use(join: Join) -> None:
     ann.press("Settings")
     expect(legends).to_have_text(["Devices", "Calls", "Where to sign in"])
     expect(ann.find("transport-hint")).to_contain_text("apply from the next call")
+
+
+def test_to_choose_a_camera_does_not_switch_it_on(join: Join) -> None:
+    ann, bob = join("Ann", script=COUNT_CAMERAS).sign_in(), join("Bob").sign_in()
+    bob.call(ann, "Audio call")
+    ann.accept()
+    ann.expect_call_state("connected")
+    expect(ann.page.get_by_role("button", name="Turn camera on")).to_be_enabled()
+    ann.press("Devices and settings")
+    ann.find("camera-choice").dispatch_event("change")
+    ann.press("Done")
+    assert ann.page.evaluate("camerasAsked") == 0
+    ann.press("Turn camera on")
+    expect(ann.page.get_by_role("button", name="Turn camera off")).to_be_visible()
+    assert ann.page.evaluate("camerasAsked") == 1
 
 
 def test_the_other_side_is_heard_from_the_chosen_loudspeaker(join: Join) -> None:

@@ -222,26 +222,20 @@ def test_a_token_that_has_expired_is_not_called_missing(run: Run) -> None:
     assert (before["retry"], after["retry"]) == ("never", "never")
 
 
-@pytest.mark.parametrize(
-    ("entry", "usable"),
-    [
-        ({"urls": "stun:a.example"}, True),
-        ({"urls": ["turn:a.example?transport=tcp"], "username": "u", "credential": "c"}, True),
-        ({"urls": ["turn:a.example"], "username": "u"}, False),
-        ({"urls": ["stun:a.example", "turn:b.example"], "username": "u"}, False),
-        ({"urls": ["stun:a.example:99999"]}, False),
-        ({"urls": ["turn:a.example?transport=pigeon"], "username": "u", "credential": "c"}, False),
-        ({"urls": ["stun:a b"]}, False),
-        ({"urls": []}, False),
-        ({"urls": [5]}, False),
-        ({}, False),
-        (None, False),
-    ],
-)
-def test_an_ice_server_that_the_browser_does_not_take_is_left_out(
-    run: Run, entry: Any, usable: bool
-) -> None:
-    assert run("ice", "({ isUsable }, entry) => isUsable(entry)", entry) is usable
+def test_a_token_for_another_server_does_not_take_the_place_of_the_one_in_use(run: Run) -> None:
+    script = """({ Settings }) => {
+      const settings = new Settings(new URL("https://calls.example/"));
+      settings.setPlace({ server: "chosen.example", room: "" });
+      settings.token = "t-1";
+      const changed = settings.takeToken("#token=t-2");
+      const shown = [settings.token];
+      settings.setPlace({ server: "", room: "" });
+      shown.push(settings.token);
+      localStorage.clear();
+      sessionStorage.clear();
+      return [changed, shown];
+    }"""
+    assert run("settings", script) == [False, ["t-1", ""]]
 
 
 ENTRIES: list[tuple[str, str, str, list[str]]] = [

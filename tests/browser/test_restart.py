@@ -186,7 +186,7 @@ def test_a_restart_of_a_call_that_is_over_does_not_ring(join: Join, server: Serv
     expect(ann.find("call")).to_be_hidden()
 
 
-ATTEMPTS = """({ Restart }, { outgoing, restartable, seconds, hurries }) => {
+ATTEMPTS = """async ({ Restart }, { outgoing, restartable, seconds, hurries, lasts }) => {
   const timers = new Map();
   const real = [setTimeout, clearTimeout];
   let now = 0;
@@ -196,7 +196,10 @@ ATTEMPTS = """({ Restart }, { outgoing, restartable, seconds, hurries }) => {
   const call = Object.assign(new EventTarget(), { state: "connected", outgoing, restartable });
   const restart = new Restart(call, {
     check: () => seen.push([now, "check"]),
-    offer: (number) => seen.push([now, number]),
+    offer: async (number) => {
+      seen.push([now, number]);
+      if (lasts) await new Promise((resolve) => window.setTimeout(resolve, lasts * 1000));
+    },
     giveUp: () => seen.push([now, "give up"]),
   });
   const become = (state) => {
@@ -212,9 +215,12 @@ ATTEMPTS = """({ Restart }, { outgoing, restartable, seconds, hurries }) => {
       timers.set(timer, [Infinity]);
       todo();
     }
+    for (let turn = 0; turn < 9; turn += 1) await null; // an offer is waited for
     become(call.state);
   }
   become("connected");
+  for (const [at, todo] of timers.values()) if (at < Infinity) todo();
+  for (let turn = 0; turn < 9; turn += 1) await null;
   for (const [at, todo] of timers.values()) if (at < Infinity) todo();
   restart.hurry();
   [window.setTimeout, window.clearTimeout] = real;
@@ -227,6 +233,8 @@ ATTEMPTS = """({ Restart }, { outgoing, restartable, seconds, hurries }) => {
     [
         ({"outgoing": True}, [[0, "check"], [3, 1], [9, 2], [15, 3]]),
         ({"outgoing": True, "hurries": 1}, [[0, "check"], [1, 1], [7, 2], [13, 3], [19, 4]]),
+        ({"outgoing": True, "lasts": 4}, [[0, "check"], [3, 1], [13, 2]]),
+        ({"outgoing": True, "lasts": 4, "hurries": 5}, [[0, "check"], [3, 1], [5, 2], [15, 3]]),
         ({"outgoing": False}, [[0, "check"]]),
         ({"outgoing": False, "seconds": 50}, [[0, "check"], [40, "give up"]]),
         ({"outgoing": True, "restartable": False, "seconds": 50}, []),
@@ -235,7 +243,7 @@ ATTEMPTS = """({ Restart }, { outgoing, restartable, seconds, hurries }) => {
 def test_when_a_restart_is_attempted(
     browser: Browser, server: ServerAddress, case: dict[str, Any], seen: list[list[Any]]
 ) -> None:
-    usual = {"restartable": True, "seconds": 20, "hurries": None}
+    usual = {"restartable": True, "seconds": 20, "hurries": None, "lasts": 0}
     with module_page(browser, server.url) as page:
         assert page.run("restart", ATTEMPTS, usual | case) == seen
 

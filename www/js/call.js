@@ -62,6 +62,9 @@ export class Call extends EventTarget {
     this.remoteStream = new MediaStream();
     this.connectedAt = 0;
     this.relayOnly = false;
+
+    /** @type {import("./relay.js").RelayTransport} How it reaches TURN servers, also later on. */
+    this.relayTransport = "any";
     this.note = "";
 
     /** Whether the server said that the other side is gone. */
@@ -184,14 +187,16 @@ export class Call extends EventTarget {
   /**
    * Take part in looking for another path.
    *
+   * The offer is applied before anything is waited for: the candidates that follow belong to it.
+   *
    * @param {RTCSessionDescriptionInit} offer The other side's.
-   * @param {RTCIceServer[]} iceServers STUN and TURN servers of now; empty: those of before.
+   * @param {() => Promise<RTCIceServer[]>} findServers STUN and TURN servers of now; empty: those of before.
    * @returns {Promise<RTCSessionDescriptionInit | null>} The answer to send; null: it came from somebody else.
    */
-  async answerRestart(offer, iceServers) {
+  async answerRestart(offer, findServers) {
     if (!sameSide(this.#connection.remoteDescription.sdp, offer.sdp)) return null;
-    this.#renew(iceServers);
     await this.#acceptRemote({ type: "offer", sdp: offer.sdp });
+    this.#renew(await findServers());
     return this.#describe();
   }
 

@@ -152,7 +152,7 @@ export class CallView {
     const screen = $("call");
     if (open === !screen.hidden) return;
     screen.hidden = !open;
-    if (open) for (const id of ["settings", "invite"]) $(id).close(); // they would stand before the call
+    for (const id of ["settings", "invite"]) $(id).close(); // they would stand before the call, or outlive it
     for (const id of ["bar", "lobby"]) $(id).inert = open;
     clearInterval(this.#timer);
     if (open) {

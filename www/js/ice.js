@@ -17,6 +17,9 @@ export class IceServers {
   #key = "";
   #freshUntil = 0;
 
+  /** @type {{key: string, answer: Promise<RTCIceServer[]>} | null} A question that is under way. */
+  #asking = null;
+
   /**
    * @param {import("./settings.js").Settings} settings Where to ask, as whom, and with which token.
    */
@@ -34,23 +37,36 @@ export class IceServers {
     const { turnUrl, id, token } = this.#settings;
     const key = JSON.stringify([turnUrl, id, token]);
     if (key === this.#key && performance.now() < this.#freshUntil) return this.#servers;
-    try {
-      const answer = await ask(turnUrl, id, token);
-      this.#servers = answer.servers;
-      this.#key = key;
-      this.#freshUntil = performance.now() + answer.ttl * 1000 * FRESH_PART;
-      this.problem = "";
-      return this.#servers;
-    } catch (error) {
-      console.info("No ICE servers from the server, going on without:", error.message);
-      this.problem = error.message;
-      return [];
-    }
+    if (key !== this.#asking?.key) this.#ask(key, ask(turnUrl, id, token));
+    return this.#asking.answer;
   }
 
-  /** Ask again the next time: what the server said before is not true any more. */
+  /** Ask again the next time: what the server said before, or is about to say, is not true any more. */
   forget() {
     this.#freshUntil = 0;
+    this.#asking = null;
+  }
+
+  #ask(key, asked) {
+    const asking = { key, answer: asked.then((answer) => this.#keep(asking, answer), (error) => this.#fail(asking, error)) };
+    this.#asking = asking;
+  }
+
+  #keep(asking, { servers, ttl }) {
+    if (asking !== this.#asking) return servers; // a later question is the one to remember
+    this.#asking = null;
+    this.#servers = servers;
+    this.#key = asking.key;
+    this.#freshUntil = performance.now() + ttl * 1000 * FRESH_PART;
+    this.problem = "";
+    return servers;
+  }
+
+  #fail(asking, { message }) {
+    console.info("No ICE servers from the server, going on without:", message);
+    if (asking === this.#asking) this.#asking = null;
+    this.problem = message;
+    return [];
   }
 }
 

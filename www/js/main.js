@@ -177,7 +177,7 @@ function showEnding({ peer, cause, why }) {
  */
 function useDevice(kind) {
   if (kind === "output") callView.useSpeaker(settings.speaker);
-  else phone.useDevice(kind);
+  else if (phone.current && phone.current.local(kind) !== "none") phone.useDevice(kind); // what is off stays off
 }
 
 /** We are in: show everybody, and call who invited us. */
@@ -238,8 +238,8 @@ phone.addEventListener("change", ({ detail: call }) => {
 
 phone.addEventListener("ended", ({ detail }) => {
   showEnding(detail);
-  const { peer, cause } = detail;
-  const toCorrect = view.settleDial(peer.id, cause !== "not-found");
+  const { peer, cause, outgoing } = detail;
+  const toCorrect = outgoing && view.settleDial(peer.id, cause !== "not-found");
   const { activeElement: at } = document;
   const unfocused = at === document.body || !at.getClientRects().length; // else at something that a call interrupted
   if (unfocused && !toCorrect && !peerList.focus(peer.id)) view.focusTitle();
@@ -251,6 +251,7 @@ phone.addEventListener("trouble", ({ detail: words }) => callView.note(words));
 
 watchNetwork(() => {
   signaling.check();
+  ice.forget();
   phone.hurry();
 });
 

@@ -3,7 +3,7 @@
  *
  * Events:
  *   `change`  the current call, or its state, has changed (`current` may be null now).
- *   `ended`   detail {peer, cause, why}: a call is over; the causes are those of words.js.
+ *   `ended`   detail {peer, outgoing, cause, why}: a call is over; the causes are those of words.js.
  *   `missed`  detail {peer}: a call that was turned away, since another is going on.
  *   `trouble` detail words: something that a person asked for in a call did not work.
  */
@@ -14,7 +14,7 @@ import { EarlyCandidates } from "./earlycandidates.js";
 import { MediaError, closeMedia, openMedia, openScreen, openTrack } from "./media.js";
 import { judgeOffer, readOffer } from "./offer.js";
 import { hasRelay, restrict } from "./relay.js";
-import { LIMIT_S, Restart } from "./restart.js";
+import { LIMIT_S, Restart, mayComeBack } from "./restart.js";
 import { noRelayWords, relayWords } from "./words.js";
 
 /** How long to let it ring at the other side. */
@@ -31,9 +31,6 @@ const ALIVE_S = 3;
 
 /** Restarts of the other side that follow each other more quickly are not answered: each of them costs much. */
 const ANSWER_GAP_MS = 1000;
-
-/** How long after us the other side may come back to a server that was away: signaling.js waits as long at most. */
-const RETURN_S = 30;
 
 /** What the server says with a `bye` that the operator wants: such a call ends, whether or not it works. */
 const ORDERS = new Set(["peer-removed", "call-ended"]);
@@ -64,6 +61,9 @@ export class Phone extends EventTarget {
 
   /** When the last restart was answered; Infinity while one is being answered. */
   #answeredAt = -Infinity;
+
+  /** When a restart of a call that is not there was last refused. */
+  #refusedAt = -Infinity;
 
   /** Whether the server's `bye` after a refused restart is still to come. */
   #echoDue = false;
@@ -219,8 +219,12 @@ export class Phone extends EventTarget {
     const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, media, offer });
     this.#call = call;
     this.#offered = !outgoing;
+    this.#answeredAt = -Infinity;
     this.#restart = new Restart(call, {
-      check: () => this.#signaling.check(),
+      check: () => {
+        this.#signaling.check();
+        this.#ice.forget(); // the path may have broken since another server relays now
+      },
       offer: (number) => this.#offerRestart(call, number),
       giveUp: () => this.#giveUp("connection-lost"),
     });
@@ -239,6 +243,7 @@ export class Phone extends EventTarget {
     const { relayOnly, relayTransport } = this.#settings;
     const servers = restrict(offered, relayTransport);
     if (!call.over && relayOnly && !hasRelay(servers)) this.#giveUp("failed", noRelayWords(relayTransport, this.#ice.problem));
+    call.relayTransport = relayTransport;
     if (call.over) closeMedia(media.stream); // for example while the browser was asking for the camera
     else call.open(media, servers, relayOnly);
   }
@@ -303,7 +308,7 @@ export class Phone extends EventTarget {
     if (!this.#signaling.online) return;
     this.#echoDue = false;
     await this.#quietly(async () => {
-      const servers = await this.#freshServers();
+      const servers = await this.#servers(call);
       if (call.over || number !== this.#restart.number || !this.#signaling.online) return;
       const description = await call.makeRestart(servers);
       if (!call.over) this.#send("offer", call, { description, media: call.media, restart: number });
@@ -317,11 +322,12 @@ export class Phone extends EventTarget {
       if (performance.now() - this.#answeredAt < ANSWER_GAP_MS) return;
       this.#answeredAt = Infinity;
       await this.#quietly(async () => {
-        const answer = await call.answerRestart(description, await this.#freshServers());
+        const answer = await call.answerRestart(description, () => this.#servers(call));
         if (answer && !call.over) this.#send("answer", call, { description: answer, restart: number });
       });
-      this.#answeredAt = performance.now();
-    } else if (this.#call?.sessionId !== sessionId) {
+      if (call === this.#call) this.#answeredAt = performance.now();
+    } else if (this.#call?.sessionId !== sessionId && performance.now() - this.#refusedAt >= ANSWER_GAP_MS) {
+      this.#refusedAt = performance.now();
       this.#signaling.send("answer", { to: from, from: this.#settings.id, session_id: sessionId, description: null, restart: number });
       this.#sayBye(sessionId);
     }
@@ -334,10 +340,8 @@ export class Phone extends EventTarget {
     else if (typeof description?.sdp === "string") await this.#quietly(() => call.acceptRestart(description));
   }
 
-  /** In another network, and at a server that was started anew, others may be right than before. */
-  async #freshServers() {
-    this.#ice.forget();
-    return restrict(await this.#ice.get(), this.#settings.relayTransport);
+  async #servers(call) {
+    return restrict(await this.#ice.get(), call.relayTransport);
   }
 
   /** An attempt to restart that fails is followed by another one. */
@@ -405,16 +409,8 @@ export class Phone extends EventTarget {
         return;
       }
       if (call !== this.#call || call.over) return;
-    } while (this.#mayComeBack(call, wasBroken) && performance.now() < limit);
+    } while (mayComeBack(call, wasBroken || this.#isHere(call.peer.id), this.#signaling.onlineSince) && performance.now() < limit);
     this.#end(call.peerLeft ? "peer-left" : cause);
-  }
-
-  /** Who hangs up has not left; who has crashed does not come back. After the server was away, both sides may. */
-  #mayComeBack(call, wasBroken) {
-    if (!call.restartable || !call.peerLeft) return false;
-    const { onlineSince } = this.#signaling;
-    const returning = onlineSince > call.connectedAt && performance.now() - onlineSince < RETURN_S * 1000;
-    return wasBroken || !onlineSince || returning || this.#isHere(call.peer.id);
   }
 
   #refused({ request, reason, code }) {
@@ -459,7 +455,7 @@ export class Phone extends EventTarget {
   #giveUp(cause, why = "") {
     const call = this.#call;
     if (!call || call.over) return;
-    this.#ending = { peer: call.peer, cause, why };
+    this.#ending = { cause, why };
     if (!this.#offered || !this.#sayBye(call.sessionId)) {
       this.#finish();
       return;
@@ -470,7 +466,7 @@ export class Phone extends EventTarget {
 
   /** End the call at once: there is nobody left to tell. */
   #end(cause, why = "") {
-    this.#ending = { peer: this.#call.peer, cause, why };
+    this.#ending = { cause, why };
     this.#finish();
   }
 
@@ -483,7 +479,7 @@ export class Phone extends EventTarget {
     call.close();
     call.state = "ended";
     this.#emit("change", null);
-    if (ending) this.#emit("ended", ending);
+    if (ending) this.#emit("ended", { ...ending, peer: call.peer, outgoing: call.outgoing });
   }
 
   #changed(call) {

@@ -13,8 +13,11 @@
 /** ICE mends short disturbances by itself. */
 const PATIENCE_S = 3;
 
-/** From one attempt to the next: the other side may still be on its way back to the server. */
+/** From an offer to the next attempt: the other side may still be on its way back to the server. */
 const ATTEMPT_S = 6;
+
+/** How long after us the other side may come back to a server that was away: signaling.js waits as long at most. */
+const RETURN_S = 30;
 
 /** When to give up. */
 export const LIMIT_S = 40;
@@ -32,8 +35,8 @@ export class Restart {
   /**
    * @param {import("./call.js").Call} call What to bring back.
    * @param {object} parts What it works with.
-   * @param {() => void} parts.check Find out whether the server is still there.
-   * @param {(number: number) => void} parts.offer Send an offer of this number.
+   * @param {() => void} parts.check The call is interrupted: find out what else is not as it was.
+   * @param {(number: number) => Promise<void>} parts.offer Send an offer of this number; done when it is sent.
    * @param {() => void} parts.giveUp It is in vain.
    */
   constructor(call, parts) {
@@ -59,12 +62,15 @@ export class Restart {
     }
   }
 
-  #attempt() {
+  async #attempt() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#attempt(), ATTEMPT_S * 1000);
     if (!this.#call.outgoing) return;
     this.number += 1;
-    this.#parts.offer(this.number);
+    const { number } = this;
+    await this.#parts.offer(number);
+    if (!this.#limit || number !== this.number) return; // the call is back, or another attempt goes on
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#attempt(), ATTEMPT_S * 1000);
   }
 }
 
@@ -80,6 +86,21 @@ export function sameSide(before, after) {
   const known = new Set(fingerprints(before));
   const found = fingerprints(after);
   return found.length > 0 && found.every((fingerprint) => known.has(fingerprint));
+}
+
+/**
+ * Whether the other side, of whom the server says that it is gone, may be about to come back: who hangs
+ * up has not left, and who has crashed does not. After the server was away, both sides may.
+ *
+ * @param {import("./call.js").Call} call Between us and it.
+ * @param {boolean} hopeful Whether something else tells that it is only the network.
+ * @param {number} onlineSince When the server let us in; 0 while it is away.
+ * @returns {boolean} False if nothing more can come of the call.
+ */
+export function mayComeBack(call, hopeful, onlineSince) {
+  if (!call.restartable || !call.peerLeft) return false;
+  const returning = onlineSince > call.connectedAt && performance.now() - onlineSince < RETURN_S * 1000;
+  return hopeful || !onlineSince || returning;
 }
 
 /**
@@ -99,5 +120,5 @@ export function watchNetwork(react) {
 }
 
 function fingerprints(sdp) {
-  return [...sdp.matchAll(/^a=fingerprint:(.*?)\s*$/gim)].map(([, value]) => value.toLowerCase());
+  return [...sdp.matchAll(/^a=fingerprint:(.*)$/gim)].map(([, value]) => value.trim().toLowerCase());
 }

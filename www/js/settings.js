@@ -112,7 +112,7 @@ export class Settings {
 
   /**
    * Keep the token of a link. It is for the server that the link names, or else for the page's own;
-   * one that was chosen earlier is not shown it.
+   * one that was chosen earlier is not shown it, and keeps its own.
    *
    * @param {string} hash The part of the link that begins with `#`.
    * @returns {boolean} Whether the token for the server of this moment is another one now.
@@ -121,7 +121,9 @@ export class Settings {
     const token = new URLSearchParams(hash.slice(1)).get("token");
     if (!token) return false;
     const before = this.token;
-    this.#keepToken(this.linkedServer ? this.serverUrl : this.#ownServerUrl, token);
+    const server = this.linkedServer ? this.serverUrl : this.#ownServerUrl;
+    if (before && server !== this.serverUrl) return false; // there is room for one
+    this.#keepToken(server, token);
     return this.token !== before;
   }
 

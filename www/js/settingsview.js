@@ -1,5 +1,6 @@
 /**
- * The settings dialog. Devices and choices apply at once, the place to sign in when it is closed.
+ * The settings dialog. Devices and choices apply at once, the place to sign in by its buttons only:
+ * closed by Escape or by a call, the dialog leaves that as it was.
  */
 
 import { canChooseSpeaker, listDevices } from "./media.js";
@@ -34,9 +35,8 @@ export class SettingsView {
     $("relay-transport").value = settings.relayTransport;
     $("ring-tone").checked = settings.ringTone;
     $("settings").addEventListener("change", ({ target }) => this.#change(target.id));
-    $("settings").addEventListener("close", () => this.#close());
     $("settings-server").addEventListener("input", () => $("settings-server").setCustomValidity(""));
-    $("settings-form").addEventListener("submit", (event) => this.#check(event));
+    $("settings-form").addEventListener("submit", (event) => this.#submit(event));
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#fillDevices());
   }
 
@@ -83,15 +83,18 @@ export class SettingsView {
   }
 
   /** An address that cannot be read keeps the dialog open and says so. */
-  #check(event) {
+  #submit(event) {
     const typed = $("settings-server").value.trim();
-    if (!typed || readServerUrl(typed)) return;
+    if (!typed || readServerUrl(typed)) {
+      this.#apply();
+      return;
+    }
     event.preventDefault();
     $("settings-server").setCustomValidity("This is not the address of a server. Write wss://HOST:PORT/ws, or HOST:PORT.");
     $("settings-server").reportValidity();
   }
 
-  #close() {
+  #apply() {
     const settings = this.#settings;
     const before = fingerprint(settings);
     settings.setIdentity({ id: settings.id, name: $("settings-name").value.trim() });

@@ -37,6 +37,9 @@ export class View {
   #countdown = 0;
   #topic = "";
 
+  /** The name of the settings that the form was given: what is typed there goes before it. */
+  #shownName = "";
+
   /** The id that was typed last and belongs to nobody. */
   #unknown = "";
 
@@ -47,7 +50,6 @@ export class View {
   constructor(settings, intents) {
     this.#settings = settings;
     this.#listen(intents);
-    $("name").value = settings.name;
     $("own-id").value = settings.id;
     $("invited-by").textContent = invitedWords(settings);
     $("invited").hidden = !settings.invitedBy;
@@ -75,8 +77,8 @@ export class View {
 
   /** Show where we sign in, as far as it is not the usual place. */
   showPlace() {
-    const { room, foreignHost, linkedServer } = this.#settings;
-    $("name").value = this.#settings.name;
+    const { name, room, foreignHost, linkedServer } = this.#settings;
+    if (name !== this.#shownName) $("name").value = this.#shownName = name;
     $("room-chip").textContent = `Asked for room ${room}`; // a server without rooms does not say that it has none
     $("room-chip").hidden = !room;
     $("signin-room").value = room;
