@@ -29,13 +29,24 @@ Exit status: 0 it is there, or not wanted; 1 it cannot be had, the one in use st
 END
 }
 
-# What a key of [general] in server.ini says; its file is beside that one.
+# What a key of [general] in server.ini says, as the server reads it: with or without quotes,
+# spaces around names, a comment behind. Its file is beside that one.
 general() {
     local value
     value=$(awk -v key="$1" '
-        /^\[/ { section = $0 }
-        section == "[general]" && $0 ~ "^[ \t]*" key "[ \t]*=" {
-            sub(/^[^=]*=[ \t]*/, ""); sub(/ *(#.*)?$/, ""); print; exit
+        { sub(/\r$/, "") }
+        /^[ \t]*\[/ { inside = /^[ \t]*\[[ \t]*general[ \t]*\][ \t]*(#.*)?$/ }
+        inside && $0 ~ "^[ \t]*" key "[ \t]*=" {
+            sub(/^[^=]*=[ \t]*/, "")
+            quote = substr($0, 1, 1)
+            if (quote == "\"" || quote == "\047") {
+                $0 = substr($0, 2)
+                sub(quote ".*", "")
+            } else {
+                sub(/[ \t]*(#.*)?$/, "")
+            }
+            print
+            exit
         }
     ' "${SETTING[CONF]}")
     [[ -z $value || $value == /* ]] || value=${SETTING[CONF]%/*}/$value
@@ -64,13 +75,25 @@ ask() {
             'and the service has to run.'
     "${SETTING[CERTBOT]}" certonly --non-interactive --agree-tos "${contact[@]}" \
         --config-dir "${SETTING[LETSENCRYPT]}" --webroot --webroot-path "$webroot" \
-        --domain "${SETTING[DOMAIN]}" ||
+        --cert-name "${SETTING[DOMAIN]}" --domain "${SETTING[DOMAIN]}" ||
         die "Let's Encrypt gave no certificate for ${SETTING[DOMAIN]}" \
             'The name has to lead to this machine, and port 80 has to be open to everybody.'
 }
 
+# Whether certbot asked in a way that needs port 80 for itself, or another folder: it would do
+# so again, but it is our server that answers there. DNS goes on as it is: WEBROOT.
+asked_otherwise() {
+    local saved=${SETTING[LETSENCRYPT]}/renewal/${SETTING[DOMAIN]}.conf
+    grep -qE '^authenticator *= *(standalone|nginx|apache) *$' "$saved" 2>/dev/null ||
+        { grep -qE '^authenticator *= *webroot *$' "$saved" 2>/dev/null &&
+            ! grep -qE "= *$1/?,? *$" "$saved"; }
+}
+
 renew() {
-    "${SETTING[CERTBOT]}" renew --quiet --no-random-sleep-on-renew \
+    local -a way=()
+    ! asked_otherwise "$1" || way=(--authenticator webroot --webroot-path "$1"
+        --webroot-map "{\"${SETTING[DOMAIN]}\": \"$1\"}")
+    "${SETTING[CERTBOT]}" renew --quiet --no-random-sleep-on-renew "${way[@]}" \
         --config-dir "${SETTING[LETSENCRYPT]}" --cert-name "${SETTING[DOMAIN]}" ||
         die "the certificate for ${SETTING[DOMAIN]} was not renewed" \
             'What certbot says stands above; the certificate in use stays until its end.'
@@ -114,7 +137,7 @@ main() {
     if [[ ! -e $lineage/fullchain.pem ]]; then
         ask "$webroot"
     elif [[ $renewing == yes ]]; then
-        renew
+        renew "$webroot"
     fi
     if ! cmp -s "$lineage/fullchain.pem" "$cert"; then
         RENEWED_LINEAGE=$lineage "${SETTING[LETSENCRYPT]}/renewal-hooks/deploy/tornado-webrtc"

@@ -433,6 +433,7 @@ main() {
     read_settings
     root=${SETTING[PREFIX]}
     bucket=${bucket:-${SETTING[BUCKET]}}
+    : "${SETTING[READY_URL]:=https://localhost:${SETTING[PORT]}/readyz}"
     if [[ $action == list ]]; then
         list
         return

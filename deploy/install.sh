@@ -77,10 +77,10 @@ install_programs() {
     works runuser || package util-linux || lacking runuser
     find_python >/dev/null || package python3-venv python3.11 || true
     write_python
-    works aws || package awscli || from_pypi aws awscli
+    works aws || package awscli awscli-2 || from_pypi aws awscli || without_aws
     # A certbot that the settings name is somebody's own.
     [[ -z ${SETTING[DOMAIN]} || ${SETTING[CERTBOT]} != certbot ]] ||
-        works certbot || package certbot || from_pypi certbot certbot
+        works certbot || package certbot || from_pypi certbot certbot || lacking certbot
 }
 
 # Whether a program is there, and more than a name: a link, or an environment whose Python is gone.
@@ -88,22 +88,34 @@ works() { "$1" --version >/dev/null 2>&1; }
 
 lacking() { die "$1 is missing, and could not be installed" 'What was tried stands above.'; }
 
+without_aws() {
+    [[ -z ${SETTING[BUCKET]} ]] || lacking 'the AWS command line'
+    warn 'there is no AWS command line: deploy.sh takes a release with --local, not with -f'
+}
+
 # Install what the distribution has; it fails if there is none: NAME-ON-DEBIAN [NAME-ON-FEDORA].
+# What it has, and cannot be installed now, is not looked for elsewhere: that would stay.
 package() {
     local name=$1
     if command -v apt-get >/dev/null; then
         update_list
         apt-get install --simulate -q -y "$name" >/dev/null 2>&1 || return 1
         say "installing $name"
-        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$name"
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -q -y \
+            --no-install-recommends "$name" || not_now "$name"
     elif command -v dnf >/dev/null; then
         name=${2-$1}
         dnf list -q "$name" >/dev/null 2>&1 || return 1
         say "installing $name"
-        dnf install -q -y "$name"
+        dnf install -q -y "$name" || not_now "$name"
     else
         return 1
     fi
+}
+
+not_now() {
+    die "the package $1 could not be installed" \
+        'Why stands above. Run this again when that is over.'
 }
 
 update_list() {
@@ -115,12 +127,14 @@ update_list() {
 # A program in an environment of its own: PROGRAM PACKAGE.
 from_pypi() {
     local tools=${SETTING[PREFIX]}/tools
+    local -a pip_args
+    read -ra pip_args <<<"${SETTING[PIP_ARGS]}"
     say "installing $2 from PyPI, into $tools: there is no package of the distribution"
     "$tools/bin/python" -m pip --version >/dev/null 2>&1 ||
-        "${SETTING[PYTHON]}" -m venv --clear "$tools"
+        "${SETTING[PYTHON]}" -m venv --clear "$tools" || return 1
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --upgrade --only-binary :all: "$2"
-    ln -sfn "$tools/bin/$1" "${SETTING[LINKS]}/$1"
+        "${pip_args[@]}" --upgrade --only-binary :all: "$2" &&
+        ln -sfn "$tools/bin/$1" "${SETTING[LINKS]}/$1"
 }
 
 # --- the machine ------------------------------------------------------------------------
@@ -133,22 +147,43 @@ make_user() {
     say "made the user $user"
 }
 
-# The configuration's folder is root's: commands in deploy.conf are run by root.
+# The configuration's folder is root's: commands in deploy.conf are run by root. systemd would
+# make the state's at the first start, but the configuration is checked before that.
 make_folders() {
-    install -d -m 755 "${SETTING[PREFIX]}" "${SETTING[PREFIX]}/releases"
-    install -d -m 750 "${SETTING[CONF]%/*}"
-    give "root:${SETTING[RUN_AS]:-root}" "${SETTING[CONF]%/*}"
+    local user=${SETTING[RUN_AS]:-root}
+    mkdir -p "${SETTING[PREFIX]}/releases"
+    make_folder 750 "root:$user" "${SETTING[CONF]%/*}"
+    make_folder 700 "$user:$user" "${SETTING[STATE_DIR]}"
+}
+
+# A folder that is there stays as it is: MODE OWNER:GROUP FOLDER.
+make_folder() {
+    [[ ! -d $3 ]] || return 0
+    install -d -m "$1" "$3"
+    give "$2" "$3"
+}
+
+# Nothing is written where somebody else could put a link in the way, nor through one.
+look_at_settings() {
+    local folder
+    folder=$(dirname -- "$SETTINGS_FILE")
+    [[ ! -e $folder ]] || belongs_to_us "$folder"
+    [[ ! -L $SETTINGS_FILE ]] ||
+        die "$SETTINGS_FILE is a link, which is not followed" 'Put the file itself there.'
+    may_be_missing=yes
+    read_settings
 }
 
 write_settings() {
     local key
-    [[ -e $SETTINGS_FILE ]] ||
+    mkdir -p "$(dirname -- "$SETTINGS_FILE")"
+    if [[ ! -e $SETTINGS_FILE ]]; then
         printf '# deploy/settings.sh has all keys, and what they mean.\n' >"$SETTINGS_FILE"
-    chmod 644 "$SETTINGS_FILE"
+        chmod 644 "$SETTINGS_FILE"
+    fi
     for key in "${!given[@]}"; do
         write_setting "$key" "${given[$key]}"
     done
-    [[ -z ${given[PORT]-} ]] || write_setting READY_URL "https://localhost:${given[PORT]}/readyz"
 }
 
 # Write a line, unless there is one for this key: KEY VALUE.
@@ -197,16 +232,16 @@ put_unit() {
 
 main() {
     parse "$@"
-    ((EUID == 0)) || die 'only root can do this' "sudo $0 …"
-    install -d "$(dirname -- "$SETTINGS_FILE")"
-    write_settings
-    read_settings
+    ((EUID == 0)) || die 'only root can do this' "sudo bash $0 …"
+    look_at_settings
     make_user
     make_folders
+    write_settings
+    read_settings
     install_programs
     put_unit
     put_timer
-    say "ready; next: $here/deploy.sh --local ZIP, or -f ZIP for one in a bucket"
+    say "ready; next: bash $here/deploy.sh --local ZIP, or -f ZIP for one in a bucket"
 }
 
 main "$@"

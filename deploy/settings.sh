@@ -15,7 +15,7 @@ declare -A SETTING=(
     [CONF]=/etc/tornado-webrtc/server.ini   # what the server is told
     [RUN_AS]=tornado-webrtc                 # whom the service runs as; empty: who calls this
     [STATE_DIR]=/var/lib/tornado-webrtc     # what the server makes itself
-    [READY_URL]=https://localhost/readyz    # answers 200 when the server takes clients
+    [READY_URL]=""                          # answers 200 when the server takes clients; empty: PORT
     [READY_SECONDS]=60                      # how long it may take until then
     [SETTLE_SECONDS]=5                      # it has to be there that much later, too
     [KEEP]=5                                # how many releases stay
@@ -39,6 +39,7 @@ declare -A SETTING=(
 
 DEFAULT_FILE=/etc/tornado-webrtc/deploy.conf
 SETTINGS_FILE=${DEPLOY_SETTINGS:-$DEFAULT_FILE}
+may_be_missing=no
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
@@ -68,7 +69,7 @@ read_settings() {
     if [[ -e $SETTINGS_FILE ]]; then
         belongs_to_us "$SETTINGS_FILE"
         read_settings_file
-    elif [[ $SETTINGS_FILE != "$DEFAULT_FILE" ]]; then
+    elif [[ $may_be_missing == no && $SETTINGS_FILE != "$DEFAULT_FILE" ]]; then
         die "there is no $SETTINGS_FILE" "install.sh --settings $SETTINGS_FILE makes it."
     fi
     local key name
@@ -84,22 +85,38 @@ read_settings() {
     ((SETTING[KEEP] >= 2)) ||
         die "the setting KEEP is ${SETTING[KEEP]}, it has to be 2 or more" \
             "One release runs, the other is there to go back to."
-    is_plain "${SETTING[PREFIX]}" || die "the setting PREFIX is '${SETTING[PREFIX]}', no plain path"
+    for key in PREFIX CONF; do
+        is_plain "${SETTING[$key]}" ||
+            die "the setting $key is '${SETTING[$key]}', no plain path"
+    done
+    has_a_folder "${SETTING[CONF]}" ||
+        die "the setting CONF is '${SETTING[CONF]}', it has to be in a folder of its own" \
+            'Such as /etc/tornado-webrtc/server.ini: a secret and a certificate go beside it.'
     SETTING[PREFIX]=${SETTING[PREFIX]%/}
-    # Neither sudo nor a timer looks there by itself, everywhere.
-    PATH=$PATH:${SETTING[LINKS]}
+    # Certificate authorities and certbot know names in small letters.
+    SETTING[DOMAIN]=${SETTING[DOMAIN],,}
+    # Neither su nor sudo nor a timer looks there by itself, everywhere.
+    PATH=$PATH:/usr/sbin:/sbin:${SETTING[LINKS]}
 }
 
 # Whether a path is whole, and means the same to a shell, to sed and to systemd.
 is_plain() { [[ $1 =~ ^(/[A-Za-z0-9._-]+)+/?$ ]]; }
 
-# Its commands are run by root: nobody else may have written it.
+# Whether a file is in a folder that is not one of the system's.
+has_a_folder() {
+    case ${1%/*} in
+    '' | /etc | /opt | /usr | /var | /srv | /home | /root | /tmp | /run | /boot) return 1 ;;
+    /usr/local | /usr/local/etc | /etc/opt | /var/lib | /var/opt | /var/tmp) return 1 ;;
+    esac
+}
+
+# Root runs its commands, or writes into it: nobody else may write there.
 belongs_to_us() {
     local owner mode
     read -r owner mode < <(stat -L -c '%u %a' "$1")
     if ((owner != 0 && owner != EUID)) || ((8#$mode & 8#022)); then
         die "$1 can be written by others (owner $owner, mode $mode), so it is not believed" \
-            "Look at what it says, then: chown root $1 && chmod 644 $1"
+            "Look at what is in it, then: chown root $1 && chmod go-w $1"
     fi
 }
 

@@ -48,7 +48,11 @@ resource "aws_instance" "server" {
     cd "$(mktemp -d)"
     fetch="import urllib.request as u; u.urlretrieve('$url/amazon-ssm-agent.deb', 'a.deb')"
     until python3 -c "$fetch"; do sleep 5; done
-    dpkg -i a.deb
+    # The first boot's own upgrades may hold the lock.
+    for attempt in $(seq 120); do
+      dpkg -i a.deb && break
+      sleep 5
+    done
     systemctl enable --now amazon-ssm-agent
   END
 

@@ -64,7 +64,7 @@ def fresh(machine: Machine) -> Machine:
         PORT=machine.port,
         HTTP_PORT=machine.turn_udp,
         PUBLIC_IP="203.0.113.5/127.0.0.1",
-        READY_URL=f"https://localhost:{machine.port}/readyz",
+        READY_URL="",
         CERTBOT="false",
     )
     machine.serve_on_loopback()

@@ -51,7 +51,6 @@ def _settings(machine: Machine) -> dict[str, str]:
         "RUN_AS": "",
         "PORT": machine.port,
         "HTTP_PORT": machine.turn_udp,
-        "READY_URL": f"https://localhost:{machine.port}/readyz",
         "SETTLE_SECONDS": 0,
         "PYTHON": machine.path / "bin" / "quick-python",
         "CERTBOT": "false",

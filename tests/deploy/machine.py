@@ -175,7 +175,7 @@ class Machine:
         self.settings = path / "etc" / "deploy.conf"
         self.port, *turn = quiet_ports(3)
         self.turn_udp = turn[0]
-        for folder in ("bin", "etc", "state", "units"):
+        for folder in ("bin", "etc", "units"):
             (path / folder).mkdir()
         state = path / "state"
         self.conf.write_text(CONFIGURATION.format(self.port, *turn, state=state))

@@ -27,7 +27,8 @@ machine = pathlib.Path({machine!r})
 with (machine / "certbot").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 options = dict(zip(sys.argv[2:], sys.argv[3:]))
-name = options.get("--domain") or options["--cert-name"]
+name = options["--cert-name"]
+assert options.get("--domain", name) == name
 config = pathlib.Path(options["--config-dir"])
 lineage = config / "live" / name
 if sys.argv[1] == "renew":
@@ -145,6 +146,56 @@ def test_timer_renews_it_when_it_is_time(served: Machine) -> None:
     assert "error: the certificate for localhost was not renewed" in said
 
 
+SAVED = """\
+# renew_before_expiry = 30 days
+version = 2.1.0
+[renewalparams]
+account = 0123
+authenticator = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("saved", "changed"),
+    [
+        ("standalone", True),
+        ("nginx", True),
+        ("apache", True),
+        ("webroot\nwebroot_path = /var/www/html,", True),
+        ("webroot\n[[webroot_map]]\nlocalhost = {acme}2", True),
+        ("webroot\nwebroot_path = {acme},\n[[webroot_map]]\nlocalhost = {acme}", False),
+        ("dns-route53", False),
+        ("manual", False),
+    ],
+)
+def test_certificate_that_was_asked_for_otherwise(
+    configured: Machine, saved: str, changed: bool
+) -> None:
+    """What was there before has no port 80 any more; what goes another way goes on."""
+    folder, acme = configured.path / "letsencrypt", configured.conf.parent / "acme"
+    for name in ("live/localhost", "renewal"):
+        (folder / name).mkdir(parents=True)
+    (folder / "renewal" / "localhost.conf").write_text(SAVED.format(saved.format(acme=acme)))
+    for path in (lineage(configured), configured.conf.parent / "tls"):
+        path.mkdir(exist_ok=True)
+        (path / "fullchain.pem").write_text("the same")
+    assert configured.deploy("--renew", script=SCRIPT) == ""
+    (call,) = asked(configured)
+    way = f"--authenticator webroot --webroot-path {acme} "
+    assert (way + f'--webroot-map {{"localhost": "{acme}"}}' in call) == changed
+    assert ("webroot" in call) == changed
+    assert call.endswith("--cert-name localhost")
+
+
+def test_name_in_capital_letters(served: Machine) -> None:
+    """certbot's folder has the name that it was told, whatever else it would choose."""
+    served.configure(DOMAIN="LocalHost")
+    assert "the certificate of localhost is in use" in served.deploy(script=SCRIPT)
+    (call,) = asked(served)
+    assert call.endswith("--cert-name localhost --domain localhost")
+    assert shown(served) == (lineage(served) / "fullchain.pem").read_text()
+
+
 def test_proxies_of_the_machine_are_not_asked(served: Machine) -> None:
     environ = {"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
     said = served.deploy(script=SCRIPT, environ=environ, status=1)
@@ -183,6 +234,30 @@ def test_server_does_not_answer_challenges(configured: Machine) -> None:
     folder, port = configured.conf.parent, configured.turn_udp
     assert f"the server does not show {folder}/acme on port {port}" in said
     assert asked(configured) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("tls/fullchain.pem # ours", '"tls/fullchain.pem"'),
+        ("tls/fullchain.pem # ours", "'tls/fullchain.pem' # ours"),
+        ("tls/fullchain.pem # ours", "tls/fullchain.pem\t# ours"),
+        ("[general]", "[general]  # this is ours"),
+        ("[general]", "[ general ]"),
+        ("[general]", "  [general]"),
+        ("[general]\ncert", "[turn]\n[[general]]\ncert = x\n[general]\n\tcert"),
+        ("\n", "\r\n"),
+    ],
+)
+def test_configuration_is_read_as_the_server_reads_it(
+    configured: Machine, before: str, after: str
+) -> None:
+    text = configured.conf.read_text()
+    assert before in text
+    configured.conf.write_text(text.replace(before, after), newline="")
+    said = configured.deploy(script=SCRIPT, status=1)
+    folder = configured.conf.parent
+    assert f"the server does not show {folder}/acme on port" in said, "it is not left alone"
 
 
 @pytest.mark.parametrize("name", ["/etc/ssl/own.pem", "own.pem", ""])

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,18 @@ from tests.deploy.machine import DEPLOY, ON_LOOPBACK, Machine
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-certificate")]
 SCRIPT = DEPLOY / "configure.sh"
+
+USER = "daemon"
+"""A user that every machine has, with a group of the same name; not root."""
+
+RUNUSER = """#!/bin/sh
+# Another user, who may read all the same: the libraries are in a folder of root's. It writes
+# nothing but what that user may write.
+while [ "$1" != -- ]; do shift; done
+shift
+exec setpriv --reuid=daemon --regid=daemon --clear-groups \\
+    --inh-caps=+dac_read_search --ambient-caps=+dac_read_search -- "$@"
+"""
 
 
 def mode(path: Path) -> int:
@@ -43,6 +57,44 @@ def test_first_deployment_makes_the_configuration(fresh: Machine, good: Good) ->
     assert mode(folder / "tls" / "privkey.pem") == 0o600
     assert mode(folder / "tls") == 0o750
     assert mode(fresh.conf) == 0o640
+
+
+def can_be_another() -> bool:
+    """Whether the stand-in for runuser works here, which needs a right that containers take."""
+    command = ["sh", "-c", RUNUSER, "runuser", "--", "true"]
+    known = shutil.which("setpriv") and os.geteuid() == 0
+    return bool(known) and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+@pytest.mark.skipif(not can_be_another(), reason="nobody can be another user here")
+def test_service_that_runs_as_a_user_of_its_own(bare: Machine, good: Good) -> None:
+    """The configuration is checked as that user before systemd has made its folder."""
+    bare.path.chmod(0o755)
+    bare.conf.parent.rmdir()
+    bare.program("runuser", RUNUSER)
+    bare.serve_on_loopback()
+    state = bare.path / "var" / "state"
+    places = {
+        "PREFIX": bare.root,
+        "CONF": bare.conf,
+        "STATE_DIR": state,
+        "RUN_AS": USER,
+        "UNIT_DIR": bare.path / "units",
+        "SYSCTL_DIR": bare.path / "units",
+        "PYTHON": bare.path / "bin" / "quick-python",
+        "SETTLE_SECONDS": 0,
+        "HTTP_PORT": bare.turn_udp,
+        "CERTBOT": "false",
+    }
+    environ = ON_LOOPBACK | {f"DEPLOY_{key}": str(value) for key, value in places.items()}
+    arguments = ("--domain", "localhost", "--port", bare.port)
+    bare.deploy(*arguments, script=DEPLOY / "install.sh", environ=environ)
+    assert (mode(state), state.owner(), state.group()) == (0o700, USER, USER)
+    assert (mode(bare.conf.parent), bare.conf.parent.owner()) == (0o750, "root")
+    bare.deploy("--local", good("1.0.0"), "--no-certificate", environ=environ)
+    assert bare.current().endswith("-v1.0.0")
+    (ready,) = re.findall(r"^PORT=(\d+)$", bare.settings.read_text(), re.MULTILINE)
+    assert int(ready) == bare.port, "and READY_URL follows"
 
 
 def test_configuration_that_is_there_stays(machine: Machine, good: Good) -> None:

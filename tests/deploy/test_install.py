@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,10 +57,15 @@ ARGUMENTS = (
 )
 
 
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
 def test_fresh_machine(bare: Machine) -> None:
     bare.program("certbot", "#!/bin/sh\n")
+    bare.conf.parent.rmdir()
     said = install(bare, *ARGUMENTS)
-    advice = f"{SCRIPT.parent}/deploy.sh --local ZIP, or -f ZIP for one in a bucket"
+    advice = f"bash {SCRIPT.parent}/deploy.sh --local ZIP, or -f ZIP for one in a bucket"
     assert said.endswith(f"ready; next: {advice}\n")
     lines = bare.settings.read_text().splitlines()
     assert sorted(line for line in lines if not line.startswith("#")) == [
@@ -68,11 +74,11 @@ def test_fresh_machine(bare: Machine) -> None:
         "EMAIL=ops@example.org",
         "PORT=8443",
         "PUBLIC_IP=203.0.113.5/10.0.0.5",
-        "READY_URL=https://localhost:8443/readyz",
     ]
     assert (bare.root / "releases").is_dir()
-    assert bare.conf.parent.stat().st_mode & 0o777 == 0o750
-    assert bare.settings.stat().st_mode & 0o777 == 0o644
+    assert mode(bare.conf.parent) == 0o750
+    assert mode(bare.path / "state") == 0o700
+    assert mode(bare.settings) == 0o644
     units = bare.path / "units"
     assert {path.name for path in units.iterdir()} == {
         "tornado-webrtc.service",
@@ -86,6 +92,7 @@ def test_fresh_machine(bare: Machine) -> None:
     assert bare.calls() == [
         f"useradd --system --user-group {home} --shell /usr/sbin/nologin {USER}",
         f"chown root:{USER} {bare.conf.parent}",
+        f"chown {USER}:{USER} {bare.path}/state",
         f"sysctl --quiet --load {units}/60-tornado-webrtc.conf",
         "systemctl daemon-reload",
         "systemctl enable tornado-webrtc",
@@ -130,6 +137,85 @@ def test_last_line_without_an_end(bare: Machine) -> None:
     bare.settings.write_text("KEEP=9")
     install(bare, "--email", "ops@example.org")
     assert bare.settings.read_text() == "KEEP=9\nEMAIL=ops@example.org\n"
+
+
+def test_folders_that_are_there_stay_as_they_are(bare: Machine) -> None:
+    state = bare.path / "state"
+    state.mkdir()
+    for folder in (bare.conf.parent, state):
+        folder.chmod(0o711)
+    install(bare)
+    assert mode(bare.conf.parent) == mode(state) == 0o711
+    assert not [call for call in bare.calls() if call.startswith("chown")]
+
+
+@pytest.mark.parametrize("conf", ["/etc/server.ini", "/server.ini", "/var/lib/server.ini"])
+def test_configuration_needs_a_folder_of_its_own(bare: Machine, conf: str) -> None:
+    environ = {**places(bare), "DEPLOY_CONF": conf}
+    said = bare.deploy(script=SCRIPT, status=1, environ=environ)
+    assert f"the setting CONF is '{conf}', it has to be in a folder of its own" in said
+    assert not (bare.path / "calls").exists(), "nothing was done"
+
+
+def untouched(machine: Machine, *arguments: object) -> str:
+    """What it says when it refuses, before it has done anything."""
+    there = sorted(path.name for path in machine.conf.parent.iterdir())
+    said = install(machine, *arguments, status=1)
+    assert not (machine.path / "calls").exists()
+    assert sorted(path.name for path in machine.conf.parent.iterdir()) == there
+    return said
+
+
+def test_link_in_the_place_of_the_settings(bare: Machine) -> None:
+    """Root would write, and open to all, whatever it leads to."""
+    victim = bare.path / "shadow"
+    victim.write_text("# secret\n")
+    victim.chmod(0o600)
+    bare.settings.symlink_to(victim)
+    assert f"error: {bare.settings} is a link" in untouched(bare, "--domain", "call.example.org")
+    assert (victim.read_text(), mode(victim)) == ("# secret\n", 0o600)
+
+
+def test_link_that_leads_nowhere_yet(bare: Machine) -> None:
+    bare.settings.symlink_to(bare.path / "made")
+    assert f"error: {bare.settings} is a link" in untouched(bare)
+    assert not (bare.path / "made").exists()
+
+
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_settings_where_somebody_else_can_write(bare: Machine, whose: str) -> None:
+    bare.settings.write_text("KEEP=9\n")
+    bare.settings.chmod(0o600)
+    path = bare.settings.parent if whose == "folder" else bare.settings
+    os.chown(path, 65534, 65534)
+    said = untouched(bare, "--domain", "call.example.org")
+    assert f"error: {path} can be written by others (owner 65534, " in said
+    assert f"chown root {path} && chmod go-w {path}" in said
+    assert (bare.settings.read_text(), mode(bare.settings)) == ("KEEP=9\n", 0o600)
+
+
+def test_mode_of_settings_that_are_there_stays(bare: Machine) -> None:
+    bare.settings.write_text("KEEP=9\n")
+    bare.settings.chmod(0o600)
+    install(bare, "--email", "ops@example.org")
+    assert bare.settings.read_text() == "KEEP=9\nEMAIL=ops@example.org\n"
+    assert mode(bare.settings) == 0o600
+
+
+def test_advice_for_who_is_not_root(bare: Machine) -> None:
+    """The ZIP was unpacked by a program that makes no file executable."""
+    setpriv = shutil.which("setpriv")
+    if not setpriv:
+        pytest.skip("setpriv is not installed")
+    bare.path.chmod(0o755)
+    script = bare.path / "copy" / "install.sh"
+    script.parent.mkdir()
+    for name in ("install.sh", "settings.sh"):
+        (script.parent / name).write_text((DEPLOY / name).read_text())
+    command = [setpriv, "--reuid=65534", "--clear-groups", "bash", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"sudo bash {script} …" in done.stderr
 
 
 def test_user_that_is_there(bare: Machine) -> None:
@@ -233,9 +319,13 @@ def installed(machine: Machine) -> list[str]:
 @pytest.mark.parametrize("manager", ["apt-get", "dnf"])
 def test_programs_come_from_the_distribution(lean: Machine, manager: str) -> None:
     has(lean, manager)
+    if manager == "dnf":
+        text = (lean.path / "bin" / "aws").read_text()
+        lean.program("aws", text.replace("awscli", "awscli-2"))
     done = on_its_own(lean, "--domain", "call.example.org")
     assert done.returncode == 0, done.stderr
-    wanted = ("curl", "util-linux", "awscli", "certbot")
+    aws = {"apt-get": "awscli", "dnf": "awscli-2"}[manager]
+    wanted = ("curl", "util-linux", aws, "certbot")
     assert installed(lean) == [f"{manager} {package}" for package in wanted]
     assert lean.calls().count("apt-get update -q") == (manager == "apt-get")
     assert not [*(lean.path / "links").iterdir()]
@@ -247,7 +337,8 @@ def test_programs_come_from_the_distribution(lean: Machine, manager: str) -> Non
 @pytest.mark.parametrize("manager", ["apt-get", "dnf"])
 def test_program_that_a_distribution_lacks(lean: Machine, manager: str) -> None:
     """It comes from the package index, into an environment of its own."""
-    has(lean, manager, lacks="awscli")
+    has(lean, manager, lacks="awscli" if manager == "apt-get" else "awscli-2")
+    lean.settings.write_text("PIP_ARGS=--index-url http://127.0.0.1:1/simple\n")
     (lean.path / "bin" / "aws").unlink()
     done = on_its_own(lean, "--domain", "call.example.org")
     assert done.returncode == 0, done.stderr
@@ -255,7 +346,67 @@ def test_program_that_a_distribution_lacks(lean: Machine, manager: str) -> None:
     assert f"installing awscli from PyPI, into {lean.root}/tools" in done.stdout
     (pip,) = [call for call in lean.calls() if call.startswith("pip ")]
     assert "--only-binary :all: awscli" in pip
+    assert "--index-url http://127.0.0.1:1/simple" in pip
     assert (lean.path / "links" / "aws").readlink() == lean.root / "tools" / "bin" / "aws"
+
+
+def cannot_be_installed_now(machine: Machine, package: str) -> None:
+    """Let apt-get know a package, and fail to install it, as while another run has the lock."""
+    text = APT.format(machine=machine.path, lacks="-")
+    refusal = f'*) case $package in {package}) echo "no lock" >&2; exit 100 ;; esac\n    touch'
+    machine.program("apt-get", text.replace("*) touch", refusal))
+
+
+@pytest.mark.parametrize("package", ["awscli", "certbot"])
+def test_package_that_cannot_be_installed_now(lean: Machine, package: str) -> None:
+    """One from PyPI in its place would stay, and nobody would update it."""
+    cannot_be_installed_now(lean, package)
+    done = on_its_own(lean, "--domain", "call.example.org")
+    assert done.returncode == 1
+    assert "no lock" in done.stderr
+    assert f"error: the package {package} could not be installed" in done.stderr
+    assert not [call for call in installed(lean) if call.startswith("pip")]
+    has(lean, "apt-get")
+    assert on_its_own(lean).returncode == 0
+    assert not [*(lean.path / "links").iterdir()]
+    tried = [call for call in lean.calls() if call.endswith(f" {package}")]
+    assert [call for call in tried if "--simulate" not in call] == 2 * [
+        "apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends " + package
+    ]
+
+
+def test_environments_that_cannot_be_installed_now(lean: Machine) -> None:
+    cannot_be_installed_now(lean, "python3-venv")
+    (lean.path / "bin" / "python3").unlink()
+    done = on_its_own(lean)
+    assert done.returncode == 1
+    assert "error: the package python3-venv could not be installed" in done.stderr
+    assert "no Python 3.11" not in done.stderr
+
+
+@pytest.mark.parametrize("bucket", ["", "releases-of-ours"])
+def test_machine_without_an_aws_command_line(lean: Machine, bucket: str) -> None:
+    """Who takes releases with --local needs none."""
+    has(lean, "apt-get", lacks="awscli")
+    python = (lean.path / "bin" / "python3").read_text()
+    lean.program("python3", python.replace('"-m pip install "*)', '"-m pip install "*) exit 1'))
+    done = on_its_own(lean, *(["--bucket", bucket] if bucket else []))
+    if bucket:
+        assert done.returncode == 1
+        assert "error: the AWS command line is missing" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "warning: there is no AWS command line: deploy.sh takes" in done.stderr
+        assert "systemctl enable tornado-webrtc" in lean.calls()
+
+
+def test_certbot_that_cannot_be_had(lean: Machine) -> None:
+    has(lean, "apt-get", lacks="certbot")
+    python = (lean.path / "bin" / "python3").read_text()
+    lean.program("python3", python.replace('"-m pip install "*)', '"-m pip install "*) exit 1'))
+    done = on_its_own(lean, "--domain", "call.example.org")
+    assert done.returncode == 1
+    assert "error: certbot is missing, and could not be installed" in done.stderr
 
 
 def test_link_that_leads_nowhere(lean: Machine) -> None:

@@ -72,6 +72,8 @@ def test_nothing_to_do(machine: Machine) -> None:
         ("PREFIX=opt", "the setting PREFIX is 'opt', no plain path"),
         ("PREFIX=/opt/a b", "the setting PREFIX is '/opt/a b', no plain path"),
         ("PREFIX=/", "the setting PREFIX is '/', no plain path"),
+        ("CONF=/etc/a b/server.ini", "the setting CONF is '/etc/a b/server.ini', no plain path"),
+        ("CONF=/etc/own.ini", "is '/etc/own.ini', it has to be in a folder of its own"),
         ("$(touch RAN)=1", "found '$(touch RAN)=1'"),
         ("x[$(touch RAN)]=1", "found 'x[$(touch RAN)]=1'"),
     ],
@@ -151,6 +153,20 @@ def test_program_that_only_links_has(machine: Machine, good: Good) -> None:
     machine.configure(READY_URL="http://127.0.0.1:1/readyz")
     said = machine.deploy("--local", good("1.0.0"), status=1)
     assert "open http" in said, "the end of the log"
+
+
+def test_programs_of_root_are_found_without_its_path(machine: Machine) -> None:
+    """`su` without `-` leaves the PATH of who calls it, on Debian without these folders."""
+    machine.configure(LINKS=machine.path / "links")
+    script = f". {DEPLOY}/settings.sh; read_settings; echo $PATH"
+    environ = machine.environment({"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    bash = shutil.which("bash")
+    assert bash
+    done = subprocess.run(
+        [bash, "-c", script], env=environ, capture_output=True, text=True, check=True
+    )
+    said = done.stdout.strip().split(":")
+    assert said[3:] == ["/usr/sbin", "/sbin", str(machine.path / "links")]
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o664])

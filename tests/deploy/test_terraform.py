@@ -132,6 +132,26 @@ def test_machine_reaches_the_agents_package_before_it_has_its_fixed_address() ->
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("busy", [0, 3])
+def test_agent_is_installed_when_the_lock_is_free(tmp_path: Path, busy: int) -> None:
+    """The first boot's upgrades hold it for a while."""
+    server = named("resource", "aws_instance")["server"]
+    script = server["user_data"].partition("\n")[2].rpartition("END")[0]
+    (tmp_path / "dpkg").write_text(
+        f'echo "dpkg $*" >>calls\n[ "$(grep -c dpkg calls)" -gt {busy} ]\n'
+    )
+    for name in ("python3", "sleep", "systemctl"):
+        (tmp_path / name).write_text(f'echo "{name}" >>calls\n')
+    stand_ins = "".join(
+        f'{name}() {{ sh {tmp_path}/{name} "$@"; }}\n'
+        for name in ("python3", "sleep", "systemctl", "dpkg")
+    )
+    script = script.replace('"$(mktemp -d)"', str(tmp_path)).replace("${var.region}", "region")
+    subprocess.run(["/bin/sh", "-c", stand_ins + script], check=True)
+    expected = ["python3", *(["dpkg -i a.deb", "sleep"] * busy), "dpkg -i a.deb", "systemctl"]
+    assert (tmp_path / "calls").read_text().splitlines() == expected
+
+
 def test_credentials_of_the_machine_want_a_token() -> None:
     (options,) = named("resource", "aws_instance")["server"]["metadata_options"]
     assert options["http_tokens"] == "required"

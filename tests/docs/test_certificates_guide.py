@@ -1,11 +1,15 @@
 """docs/certificates.md: its configurations are right, and its nginx does what it says."""
 
 import asyncio
+import os
 import re
+import shlex
 import shutil
 import socket
 import ssl
+import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
@@ -20,6 +24,8 @@ from tornado_webrtc.config import Config, load
 
 __all__ = ["serve"]
 
+PROGRAM = f"{shlex.quote(sys.executable)} -m tornado_webrtc"
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "certificates.md").read_text()
 
 
@@ -55,12 +61,55 @@ def test_challenges_are_put_where_they_are_looked_for() -> None:
     assert "`/etc/tornado-webrtc/server.ini` here" in GUIDE
 
 
-def test_what_root_made_is_given_to_the_server_before_it_starts() -> None:
-    made, given, started = (
-        GUIDE.index(words)
-        for words in ("cert make tls/", "chown -R tornado-webrtc: acme tls\n", "systemctl start")
-    )
-    assert made < given < started
+def run_as_root(block: str, folder: Path) -> dict[str, tuple[str, str, int]]:
+    """Run a block for a folder, and a service that runs as daemon; return who may do what."""
+    for place in ("/etc", "/var/lib"):
+        block = block.replace(f"{place}/tornado-webrtc", str(folder / Path(place).name))
+    block = re.sub(r"(-g |chgrp |chown |root:)tornado-webrtc\b", r"\1daemon", block)
+    functions = f'systemctl() {{ :; }}; tornado-webrtc() {{ {PROGRAM} "$@"; }}'
+    bash = shutil.which("bash")
+    assert bash
+    command = [bash, "-c", f"set -eu; umask 77; {functions}\n{block}"]
+    subprocess.run(command, check=True, capture_output=True)
+    return {
+        path.relative_to(folder).as_posix(): (path.owner(), path.group(), _mode(path))
+        for path in folder.rglob("*")
+    }
+
+
+@only_root
+def test_what_root_made_the_server_can_read_and_not_change(tmp_path: Path) -> None:
+    """Root works in both folders later: nobody else may put a link there."""
+    (block,) = [block for block in blocks("sh") if "cert make tls/" in block]
+    assert block.index("chmod 640") < block.index("systemctl start")
+    (tmp_path / "etc").mkdir(mode=0o750)
+    assert run_as_root(block, tmp_path) == {
+        "etc": ("root", "root", 0o750),
+        "etc/acme": ("root", "root", 0o755),
+        "etc/tls": ("root", "daemon", 0o750),
+        "etc/tls/fullchain.pem": ("root", "root", 0o644),
+        "etc/tls/privkey.pem": ("root", "daemon", 0o640),
+    }
+
+
+@only_root
+def test_folder_that_the_first_hour_makes_stays_roots(tmp_path: Path) -> None:
+    """docs/operating.md: what comes later is done there by root, too."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text()
+    (block,) = re.findall(r"```sh\n(tornado-webrtc init .*?)```", text, re.DOTALL)
+    assert run_as_root(block, tmp_path) == {
+        "etc": ("root", "daemon", 0o750),
+        "etc/certs": ("root", "daemon", 0o750),
+        "etc/certs/cert.pem": ("root", "daemon", 0o644),
+        "etc/certs/key.pem": ("root", "daemon", 0o640),
+        "etc/server.ini": ("root", "daemon", 0o640),
+        "etc/secret": ("daemon", "daemon", 0o600),
+        "lib": ("daemon", "daemon", 0o700),
+    }
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_hook_names_the_command_by_its_whole_path() -> None:

@@ -91,6 +91,14 @@ def test_messages_are_those_of_the_scripts() -> None:
         assert words in scripts
 
 
+@pytest.mark.parametrize("page", ["deployment.md", "quick-start.md"])
+def test_packages_are_looked_up_before_one_is_installed(page: str) -> None:
+    """A fresh image has no list of packages."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert text.count("apt-get install ") == 1
+    assert re.search("`apt-get update` and `apt-get install ", text)
+
+
 def test_environments_are_for_the_default_branch() -> None:
     """Without that, whoever may push a branch runs a workflow with the role of the machine."""
     chapter = PAGE.partition("## GitHub")[2].partition("\n## ")[0]
