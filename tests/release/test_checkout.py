@@ -93,7 +93,7 @@ def test_export(checkout: Path, tmp_path: Path) -> None:
     source = tmp_path / "out" / "source"
     files = {path.relative_to(source).as_posix() for path in source.rglob("*")}
     assert files == {".gitignore", "link", "read.me", "sub", "sub/program"}
-    assert (source / "read.me").read_text() == "hello\n"
+    assert (source / "read.me").read_bytes() == b"hello\n"
     assert (source / "link").is_symlink()
     assert stat.S_IMODE((source / "read.me").stat().st_mode) == 0o644
     assert stat.S_IMODE((source / "sub" / "program").stat().st_mode) == 0o755
