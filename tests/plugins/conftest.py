@@ -1,9 +1,11 @@
 """Servers with the TURN plugin for the tests of this folder, and what plugins are told of one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.plugins.turn.site import StartTurn
 from tests.web.conftest import Serve, serve
@@ -29,3 +31,17 @@ async def start_turn(serve: Serve) -> AsyncIterator[StartTurn]:
     """Return a function that starts servers with TURN on 127.0.0.1; see `StartTurn`."""
     with ExitStack() as stack:
         yield StartTurn(serve, stack)
+
+
+class _UnusableClient(SimpleAsyncHTTPClient):
+    def fetch_impl(self, *_arguments: object) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def foreign_http_client() -> Iterator[None]:
+    """Have Tornado make another HTTP client by default, as somebody else's plugin may."""
+    saved = AsyncHTTPClient._save_configuration()
+    AsyncHTTPClient.configure(_UnusableClient, defaults={"user_agent": "other"})
+    yield
+    AsyncHTTPClient._restore_configuration(saved)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.httpclient import AsyncHTTPClient
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.plugins.auth_jwt.issuer import Publisher, jwk
 from tests.wire import until
@@ -139,17 +137,9 @@ async def test_event_loop_is_not_blocked_meanwhile(site: Site) -> None:
     assert await waiting == ["a"]
 
 
+@pytest.mark.usefixtures("foreign_http_client")
 async def test_whatever_client_others_have_configured(site: Site) -> None:
-    class Other(SimpleAsyncHTTPClient):
-        def fetch_impl(self, *_arguments: object) -> None:
-            raise NotImplementedError
-
-    saved = AsyncHTTPClient._save_configuration()
-    try:
-        AsyncHTTPClient.configure(Other, defaults={"user_agent": "other"})
-        assert await site.kids(site.keys()) == ["a"]
-    finally:
-        AsyncHTTPClient._restore_configuration(saved)
+    assert await site.kids(site.keys()) == ["a"]
 
 
 # --- rotation -----------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook
-from tornado.httpclient import AsyncHTTPClient
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.conftest import ExpectLog
 from tests.plugins.webhook.receiver import OLD_SECRET, SECRET, Receiver, Reply, receiving
@@ -187,17 +185,9 @@ async def test_authorities_that_are_gone(tmp_path: Path) -> None:
     assert answer == Answer(Verdict.AGAIN, "No such file or directory")
 
 
+@pytest.mark.usefixtures("foreign_http_client")
 async def test_whatever_client_others_have_configured(receiver: Receiver) -> None:
-    class Other(SimpleAsyncHTTPClient):
-        def fetch_impl(self, *_arguments: object) -> None:
-            raise NotImplementedError
-
-    saved = AsyncHTTPClient._save_configuration()
-    try:
-        AsyncHTTPClient.configure(Other, defaults={"user_agent": "other"})
-        assert (await post(receiver.url)).verdict is Verdict.DELIVERED
-    finally:
-        AsyncHTTPClient._restore_configuration(saved)
+    assert (await post(receiver.url)).verdict is Verdict.DELIVERED
 
 
 async def test_closed() -> None:
