@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
+from tests.browser.modulepage import module_page
 from tests.browser.participant import DEADLINE_S, Participant
 from tests.browser.serverprocess import ServerAddress, running_server
 
@@ -32,7 +33,11 @@ FAKE_DEVICES = "--use-fake-device-for-media-stream"
 
 Join = Callable[..., Participant]
 Launch = Callable[[Sequence[str]], Browser]
+Run = Callable[..., Any]
 
+
+TIMEOUT_S = 180
+"""For a whole test: it is many conditions, and each of them has a deadline of its own."""
 
 HALVES = 2
 """Workers that share these tests; each test file stays with one of them."""
@@ -93,6 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files = sorted({item.path for item in ours})
     for item in ours:
         item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.timeout(TIMEOUT_S))
         half = files.index(item.path) % HALVES
         item.add_marker(pytest.mark.xdist_group(f"browser-{half}"))
 
@@ -136,3 +142,10 @@ def join(browser: Browser, server: ServerAddress) -> Iterator[Join]:
     for each in people:
         each.leave()
     assert not complaints
+
+
+@pytest.fixture(scope="module")
+def run(browser: Browser, server: ServerAddress) -> Iterator[Run]:
+    """Return a function that runs a JavaScript function with a module as its first argument."""
+    with module_page(browser, server.url) as opened:
+        yield opened.run

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-DEADLINE_MS = 20_000
+DEADLINE_MS = 30_000
 
 
 class ModulePage:
@@ -39,4 +39,4 @@ def module_page(browser: Browser, url: str, **options: Any) -> Iterator[ModulePa
         yield opened
     finally:
         context.close()
-    assert opened.complaints == []
+    assert not opened.complaints, opened.complaints

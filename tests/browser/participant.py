@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, WebSocket, expect
 
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 
 # Keeps the page's connections where `read_call` finds them.
 REMEMBER_CONNECTIONS = """

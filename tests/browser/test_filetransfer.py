@@ -87,10 +87,12 @@ def test_several_files_at_once_in_both_directions(page: ModulePage) -> None:
           if (arrived.length === 6) resolve();
         });
       }));
+      const files = [];
       for (let number = 0; number < 6; number += 1) {
         const data = bytes(3 * 1024 * 1024 + number, number);
-        sums.set(ends[number % 2].offer(new File([data], `${number}.bin`)), await digest(data));
+        files.push([new File([data], `${number}.bin`), await digest(data)]);
       }
+      files.forEach(([file, sum], number) => sums.set(ends[number % 2].offer(file), sum));
       await all;
       return { right: arrived.every(([id, sum]) => sums.get(id) === sum), order, count: sums.size };
     """

@@ -1,22 +1,10 @@
 """Which STUN and TURN servers the page asks for, and which of them it takes."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.browser.modulepage import module_page
-from tests.browser.serverprocess import ServerAddress
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def run(browser: Browser, server: ServerAddress) -> Iterator[Run]:
-    """Return a function that runs a JavaScript function with a module as its first argument."""
-    with module_page(browser, server.url) as opened:
-        yield opened.run
+from tests.browser.conftest import Run
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,31 @@ def test_keys_reach_everything_in_an_order_that_makes_sense(join: Join) -> None:
     assert focus_order(ann, "path-words", 8) == ["path-words", *order]
 
 
+COVERED = """() => {
+  const { activeElement: focused } = document;
+  const { left, right, top, bottom } = focused.getBoundingClientRect();
+  const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  return focused.contains(seen) ? "" : focused.id || focused.outerHTML;
+}"""
+
+
+@pytest.mark.parametrize("name", ["phone", "small phone", "desktop"])
+def test_what_has_the_keyboard_in_the_settings_is_in_sight(join: Join, name: str) -> None:
+    width, height = SIZES[name]
+    options: dict[str, Any] = {"reduced_motion": "reduce"}
+    ann = join("Ann", viewport={"width": width, "height": height}, **options)
+    ann.press("Room, server, token")
+    expect(ann.find("settings-room")).to_be_focused()
+    expect(ann.find("settings-server")).to_be_in_viewport(ratio=1)
+    assert ann.page.evaluate(COVERED) == ""
+    reached = set()
+    for key in ["Tab"] * 12 + ["Shift+Tab"] * 24:
+        ann.page.keyboard.press(key)
+        assert ann.page.evaluate(COVERED) == ""
+        reached.add(ann.page.evaluate("document.activeElement.id"))
+    assert reached >= {"settings-name", "settings-token", "camera-choice", "relay-only"}
+
+
 FOCUSED = """() => {
   const focused = document.activeElement;
   return focused.id || focused.ariaLabel || focused.textContent.trim();

@@ -48,6 +48,7 @@ def test_signing_out_leaves_the_list(join: Join) -> None:
     bob.page.get_by_role("button", name="Sign out").click()
     ann.expect_list()
     expect(bob.find("signin")).to_be_visible()
+    expect(bob.find("signin-title")).to_be_focused()
     bob.page.reload()
     expect(bob.find("signin")).to_be_visible()
 
@@ -82,6 +83,7 @@ def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
     ann, bob = join("Ann"), join("Bob").sign_in()
     ann.page.get_by_label("Your name").press("Enter")
     ann.wait_online()
+    expect(ann.find("people-title")).to_be_focused()
     ann.call_button(bob).focus()
     ann.page.keyboard.press("Enter")
     bob.expect_ringing("Guest")

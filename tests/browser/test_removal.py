@@ -17,6 +17,7 @@ from tests.browser.conftest import Join
 from tests.browser.modulepage import module_page
 from tests.browser.participant import Participant
 from tests.browser.serverprocess import ServerAddress, running_server
+from tests.quietport import quiet_port
 from tornado_webrtc.admin.client import AdminClient
 from tornado_webrtc.ban import BanList, encode
 
@@ -176,7 +177,8 @@ def test_the_other_side_may_obey_more_quickly(join: Join, site: Site) -> None:
 
 
 def test_who_was_banned_while_the_server_was_away(join: Join, tmp_path: Path) -> None:
-    with running_server(tmp_path) as first:
+    port = quiet_port()
+    with running_server(tmp_path, port=port) as first:
         ann, bob = call_between(join, first.url, {})
         for each in (ann, bob):
             each.expect_console(LOST)
@@ -190,7 +192,7 @@ def test_who_was_banned_while_the_server_was_away(join: Join, tmp_path: Path) ->
     stored = state / "bans.json"
     stored.touch(mode=0o600)
     stored.write_bytes(encode(bans))
-    with running_server(tmp_path, port=first.port):
+    with running_server(tmp_path, port=port):
         expect_signed_out(bob, "The operator of this server has banned you: spam")
         ann.wait_online()
         ann.expect_list()

@@ -81,6 +81,73 @@ def test_a_token_may_be_pasted_into_an_open_page(join: Join, closed: ServerAddre
     assert [data.get("token") for data in ann.messages("new")[signed_in:]] == [OTHER_TOKEN]
 
 
+NO_STORAGE = """
+  Object.defineProperty(window, "sessionStorage", {
+    get: () => { throw new DOMException("Storage is switched off", "SecurityError"); },
+  });
+"""
+
+
+def test_a_token_is_shown_to_the_server_though_the_browser_keeps_nothing(
+    join: Join, closed: ServerAddress
+) -> None:
+    ann = join("Ann", url=closed.url, script=NO_STORAGE)
+    ann.press("Sign in")
+    ann.expect_notice("The server did not accept your token, or you gave it none.")
+    ann.find("signin-token").fill(HEADER_TOKEN)
+    ann.page.keyboard.press("Enter")
+    ann.wait_online()
+    bob = join("Bob", url=f"{closed.url}#token={HEADER_TOKEN}", script=NO_STORAGE)
+    bob.sign_in()
+    ann.expect_list(bob)
+
+
+def test_a_token_that_is_of_no_use_here_is_said_to_be(join: Join, server: ServerAddress) -> None:
+    own = urlsplit(server.url).netloc
+    paste = "location.hash = 'token=t-1'"
+    ann = join("Ann")
+    ann.press("Settings")
+    ann.find("settings-server").fill("elsewhere.example")
+    ann.press("Done")
+    ann.page.evaluate(paste)
+    where = f"it is for {own}, but you sign in at elsewhere.example"
+    ann.expect_notice(f"The token in the link is not used here: {where}. To use it, clear")
+    ann.press("Settings")
+    ann.find("settings-token").fill("t-2")
+    ann.press("Done")
+    ann.press("Dismiss this message")
+    ann.page.evaluate(paste)
+    ann.expect_notice(f"The token in the link was not kept: {where}, with a token of its own.")
+    assert ann.page.url == server.url
+    ann.page.goto("about:blank")
+    ann.page.goto(f"{server.url}#token=t-1")
+    ann.expect_notice("The token in the link was not kept")
+    ann.press("Settings")
+    ann.find("settings-server").fill("")
+    ann.press("Done")
+    ann.page.evaluate(paste)
+    ann.wait_until(lambda: ann.page.url == server.url, "an address without the token")
+    ann.press("Settings")
+    expect(ann.find("settings-token")).to_have_value("t-1")
+
+
+def test_a_token_that_is_of_no_use_is_said_to_be_in_a_call_too(
+    join: Join, server: ServerAddress
+) -> None:
+    there = f"{server.url.replace('http', 'ws', 1)}ws?of=another"
+    ann, bob = join("Ann"), join("Bob").sign_in()
+    ann.press("Settings")
+    ann.find("settings-server").fill(there)
+    ann.press("Done")
+    ann.sign_in()
+    ann.call(bob, "Audio call")
+    bob.accept()
+    ann.expect_call_state("connected")
+    ann.page.evaluate("location.hash = 'token=t-1'")
+    expect(ann.find("call-note")).to_contain_text("The token in the link is not used here")
+    assert len(ann.messages("new")) == 1
+
+
 def test_a_room_asks_for_its_password(join: Join, closed: ServerAddress) -> None:
     ann = join("Ann", url=f"{closed.url}?room=closed#token={HEADER_TOKEN}")
     expect(ann.find("signin-room")).to_have_value("closed")

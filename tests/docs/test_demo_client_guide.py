@@ -46,10 +46,10 @@ def test_keys() -> None:
 
 def test_what_is_kept_for_good_is_no_secret() -> None:
     source = script("settings")
-    kept = set(re.findall(r"#write\(\"([\w-]+)\"", source))
+    kept = set(re.findall(r"#lasting\.write\(\"([\w-]+)\"", source))
     devices = {"camera", "microphone", "speaker"}
     assert kept == {"name", "server", "room", "relay", "transport", "ring", *devices}
-    tab = set(re.findall(r"#writeTab\(\"([\w-]+)\"", source))
+    tab = set(re.findall(r"#tab\.write\(\"([\w-]+)\"", source))
     assert tab == {"id", "name", "signed-in", "token", "password"}
 
 

@@ -41,6 +41,7 @@ export class Call extends EventTarget {
   #screen = null;
   #relays = null;
   #waiting = [];
+  #holding = false;
   #state;
 
   /**
@@ -67,7 +68,7 @@ export class Call extends EventTarget {
     this.relayTransport = "any";
     this.note = "";
 
-    /** Whether the server said that the other side is gone. */
+    /** Whether the server said that the other side is gone, or is gone itself. */
     this.peerLeft = false;
 
     /** @type {Chat | null} Text to and from the other side, if it understands that. */
@@ -194,6 +195,7 @@ export class Call extends EventTarget {
    * @returns {Promise<RTCSessionDescriptionInit | null>} The answer to send; null: it came from somebody else.
    */
   async answerRestart(offer, findServers) {
+    this.#holding = false;
     if (!sameSide(this.#connection.remoteDescription.sdp, offer.sdp)) return null;
     await this.#acceptRemote({ type: "offer", sdp: offer.sdp });
     this.#renew(await findServers());
@@ -209,6 +211,11 @@ export class Call extends EventTarget {
     this.#follow();
   }
 
+  /** Keep the candidates that come from now on: they belong to an offer that waits for `answerRestart`. */
+  holdCandidates() {
+    this.#holding = true;
+  }
+
   #renew(iceServers) {
     if (iceServers.length) this.#connection.setConfiguration({ ...this.#connection.getConfiguration(), iceServers });
   }
@@ -219,7 +226,7 @@ export class Call extends EventTarget {
    * @param {RTCIceCandidateInit} candidate As `readCandidate` returned it.
    */
   async addCandidate(candidate) {
-    if (!this.#connection?.remoteDescription) {
+    if (this.#holding || !this.#connection?.remoteDescription) {
       if (this.#waiting.length < MAX_WAITING_CANDIDATES) this.#waiting.push(candidate);
       return;
     }
@@ -390,6 +397,7 @@ export class Call extends EventTarget {
   async #acceptRemote({ type, sdp }) {
     await this.#connection.setRemoteDescription({ type, sdp });
     this.#watchTransport();
+    if (this.#holding) return; // those that wait belong to the next one
     for (const candidate of this.#waiting.splice(0)) await this.addCandidate(candidate);
   }
 

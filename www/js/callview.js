@@ -1,12 +1,13 @@
 /**
- * What a call looks like: the sheet of an incoming call, and the screen of one that goes on.
+ * What a call looks like: the screen of one that goes on, and the sheet of one that comes in.
  */
 
 import { showAvatar } from "./avatar.js";
+import { IncomingView } from "./incomingview.js";
 import { canShareScreen } from "./media.js";
 import { readPath } from "./path.js";
 import { hasPicture } from "./picture.js";
-import { CALL_STATES, INCOMING, pathWords } from "./words.js";
+import { CALL_STATES, pathWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -15,7 +16,7 @@ const REFRESH_MS = 1000;
 
 /**
  * @typedef {object} CallIntents
- * @property {(wanted?: import("./phone.js").Wanted) => void} accept Take the incoming call.
+ * @property {(wanted?: import("./callmedia.js").Wanted) => void} accept Take the incoming call.
  * @property {() => void} hangUp Reject it, or end the call that goes on.
  * @property {(kind: "audio" | "video") => void} toggle Mute or unmute.
  * @property {() => void} toggleScreen Share the screen, or do not any longer.
@@ -25,6 +26,7 @@ const REFRESH_MS = 1000;
 /** Screen and sheet of the current call. */
 export class CallView {
   #call = null;
+  #incoming;
   #panel;
   #speaker = "";
   #timer = 0;
@@ -35,10 +37,7 @@ export class CallView {
    */
   constructor(panel, intents) {
     this.#panel = panel;
-    $("accept").addEventListener("click", () => intents.accept());
-    $("accept-audio").addEventListener("click", () => intents.accept("audio"));
-    $("reject").addEventListener("click", intents.hangUp);
-    this.#keepSheet();
+    this.#incoming = new IncomingView(intents);
     $("hang-up").addEventListener("click", intents.hangUp);
     $("mute").addEventListener("click", () => intents.toggle("audio"));
     $("camera").addEventListener("click", () => intents.toggle("video"));
@@ -81,7 +80,7 @@ export class CallView {
     const changed = call !== this.#call;
     this.#call = call;
     if (call && changed) this.introduce(call);
-    this.#sheet(call?.state === "incoming");
+    this.#incoming.show(call?.state === "incoming");
     this.#screen(Boolean(call?.wanted));
     if (call?.wanted) this.#update(call);
     this.#panel.follow(call);
@@ -112,40 +111,11 @@ export class CallView {
    *
    * @param {import("./call.js").Call} call The call that goes on.
    */
-  introduce({ peer, media }) {
-    for (const id of ["call-avatar", "incoming-avatar"]) showAvatar($(id), peer);
-    for (const id of ["call-peer", "incoming-name"]) $(id).textContent = peer.name;
-    $("call").setAttribute("aria-label", `Call with ${peer.name}`);
-    $("incoming-id").textContent = `Id ${peer.id}`;
-    $("incoming-words").textContent = INCOMING[media];
-    $("accept-icon").setAttribute("href", `#icon-${{ video: "camera", audio: "phone", data: "chat" }[media]}`);
-    $("accept-audio").hidden = media !== "video";
-  }
-
-  /**
-   * Whoever is typing when a call comes in must neither take nor reject it by the next key: the
-   * focus goes to the sheet itself, where keys do nothing, and afterwards back to where it was.
-   */
-  #sheet(open) {
-    const sheet = $("incoming");
-    if (open === sheet.open) return;
-    if (open) {
-      sheet.showModal();
-      sheet.focus();
-    } else {
-      sheet.close();
-      const { activeElement: before } = document;
-      before.blur(); // Chromium gives the focus back, but after a click not the caret
-      before.focus();
-    }
-  }
-
-  /** Escape, and what a phone has instead, was meant for what is below the sheet. */
-  #keepSheet() {
-    const sheet = $("incoming");
-    sheet.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
-    sheet.addEventListener("cancel", (event) => event.preventDefault());
-    sheet.addEventListener("close", () => this.#sheet(this.#call?.state === "incoming")); // some browsers insist
+  introduce(call) {
+    showAvatar($("call-avatar"), call.peer);
+    $("call-peer").textContent = call.peer.name;
+    $("call").setAttribute("aria-label", `Call with ${call.peer.name}`);
+    this.#incoming.introduce(call);
   }
 
   #screen(open) {

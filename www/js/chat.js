@@ -21,6 +21,8 @@
  *   `closed`   nothing more will come.
  */
 
+import { Bucket } from "./allowance.js";
+
 const MAX_TEXT_LENGTH = 4000;
 
 /** No honest message is longer: each character of a text may be escaped, as `\u1234`. */
@@ -39,8 +41,7 @@ export class Chat extends EventTarget {
   #plain;
   #pings = new Map();
   #number = 0;
-  #credit = BURST;
-  #creditedAt = performance.now();
+  #allowance = new Bucket(BURST, MESSAGES_PER_S);
   #flooded = false;
   #state = "";
 
@@ -112,7 +113,10 @@ export class Chat extends EventTarget {
   }
 
   #greeted({ restart }) {
-    if (!this.ready) this.restarts = restart === true;
+    if (this.ready) return;
+    this.restarts = restart === true;
+    // Ours may be lost if it was said as soon as the other side's channel came.
+    this.#send("hello", { restart: true });
     this.#ready();
   }
 
@@ -129,7 +133,7 @@ export class Chat extends EventTarget {
   }
 
   #receive(data) {
-    if (!this.#afford()) {
+    if (!this.#allowance.take()) {
       if (!this.#flooded) this.#emit("flooded");
       this.#flooded = true;
       return;
@@ -145,16 +149,6 @@ export class Chat extends EventTarget {
     else if (message.type === "pong") this.#pings.get(message.number)?.(true);
     else if (message.type === "text" && typeof message.text === "string") this.#emit("text", message.text.slice(0, MAX_TEXT_LENGTH));
     else if (message.type === "state") this.#follow(readState(message));
-  }
-
-  /** A token bucket: whether one more message may be read now. */
-  #afford() {
-    const now = performance.now();
-    this.#credit = Math.min(BURST, this.#credit + ((now - this.#creditedAt) / 1000) * MESSAGES_PER_S);
-    this.#creditedAt = now;
-    if (this.#credit < 1) return false;
-    this.#credit -= 1;
-    return true;
   }
 
   #answer({ number }) {

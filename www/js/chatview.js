@@ -85,7 +85,7 @@ export class ChatView {
 
   #update() {
     const ready = Boolean(this.#call?.chat?.ready);
-    $("chat-text").disabled = $("chat-send").disabled = !ready;
+    $("chat-send").disabled = !ready; // not the field: whoever is typing there must not lose the keyboard
     $("attach").hidden = !this.takesFiles;
   }
 
@@ -196,7 +196,7 @@ class FileEntry {
   }
 
   ask(accept, reject) {
-    this.#buttons.replaceChildren(button("button good small", "Accept file", accept), button("button quiet small", "Decline", reject));
+    this.#offer(button("button good small", "Accept file", accept), button("button quiet small", "Decline", reject));
   }
 
   busy(words) {
@@ -213,7 +213,7 @@ class FileEntry {
   end(words) {
     this.say(words);
     this.#bar.hidden = true;
-    this.#buttons.replaceChildren();
+    this.#offer();
     delete this.node.dataset.kept;
   }
 
@@ -225,7 +225,7 @@ class FileEntry {
     const save = element("a", "button primary small", "Save");
     save.href = this.#url;
     save.download = this.name;
-    this.#buttons.replaceChildren(save);
+    this.#offer(save);
     this.node.dataset.kept = "";
   }
 
@@ -235,6 +235,13 @@ class FileEntry {
   }
 
   #showCancel() {
-    this.#buttons.replaceChildren(button("button quiet small", "Cancel", () => this.#cancel()));
+    this.#offer(button("button quiet small", "Cancel", () => this.#cancel()));
+  }
+
+  /** The button that was pressed goes: its keyboard stays in the chat, before what can be done now. */
+  #offer(...buttons) {
+    const hadFocus = this.#buttons.contains(document.activeElement);
+    this.#buttons.replaceChildren(...buttons);
+    if (hadFocus) $("chat-log").focus({ preventScroll: true });
   }
 }

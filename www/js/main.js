@@ -2,6 +2,7 @@
  * Wiring: connects the person, the signaling server and the telephone with each other.
  */
 
+import { CallMedia } from "./callmedia.js";
 import { CallView } from "./callview.js";
 import { IceServers } from "./ice.js";
 import { InviteView } from "./inviteview.js";
@@ -15,8 +16,9 @@ import { RingTone } from "./ring.js";
 import { Settings, describeBrowser, randomId } from "./settings.js";
 import { SettingsView } from "./settingsview.js";
 import { Signaling } from "./signaling.js";
+import { isTextField } from "./typing.js";
 import { View } from "./view.js";
-import { endingWords, insecureWords } from "./words.js";
+import { endingWords, insecureWords, tokenWords } from "./words.js";
 
 /** A call that ended this recently may turn out to have ended because the other side left. */
 const RECENT_MS = 3000;
@@ -34,7 +36,8 @@ const signaling = new Signaling();
 const ice = new IceServers(settings);
 const ringTone = new RingTone();
 const mediaHelp = new MediaHelp();
-const phone = new Phone({ signaling, settings, ice, nameOf, isHere, askMedia: (error, wanted) => mediaHelp.ask(error, wanted) });
+const callMedia = new CallMedia(settings, (error, wanted) => mediaHelp.ask(error, wanted));
+const phone = new Phone({ signaling, settings, ice, media: callMedia, nameOf, isHere });
 const inviteView = new InviteView();
 const settingsView = new SettingsView(settings, { place: moved, device: useDevice });
 const view = new View(settings, {
@@ -44,14 +47,15 @@ const view = new View(settings, {
   dial,
   retry: () => signaling.retryNow(),
   settings: () => settingsView.show(),
+  place: () => settingsView.showPlace(),
   invite: () => inviteView.show(settings.inviteLink),
 });
 const peerList = new PeerList(dial);
 const callView = new CallView(new Panel(), {
   accept: (wanted) => phone.accept(wanted),
   hangUp: () => phone.hangUp(),
-  toggle: (kind) => phone.toggle(kind),
-  toggleScreen: () => phone.toggleScreen(),
+  toggle: (kind) => callMedia.toggle(phone.current, kind),
+  toggleScreen: () => callMedia.toggleScreen(phone.current),
   settings: () => settingsView.show({ inCall: true }),
 });
 
@@ -94,6 +98,14 @@ function signIn({ id, name, room, password, token }) {
   if (token !== null) settings.token = token;
   view.notify("");
   connect();
+}
+
+/**
+ * @param {import("./settings.js").TokenFate} fate What has become of a token.
+ * @returns {string} What to tell about it.
+ */
+function wordsOfToken(fate) {
+  return tokenWords(fate, location.host, settings.foreignHost || settings.serverUrl);
 }
 
 /** Sign in as and where the settings say. */
@@ -177,7 +189,20 @@ function showEnding({ peer, cause, why }) {
  */
 function useDevice(kind) {
   if (kind === "output") callView.useSpeaker(settings.speaker);
-  else if (phone.current && phone.current.local(kind) !== "none") phone.useDevice(kind); // what is off stays off
+  else if (phone.current && phone.current.local(kind) !== "none") callMedia.useDevice(phone.current, kind); // what is off stays off
+}
+
+/**
+ * Put the keyboard where it is of use, unless it is at something that the call interrupted.
+ *
+ * @param {string} id Who was at the other end.
+ * @param {boolean} toCorrect Whether it is at the id that was called.
+ */
+function focusAfterCall(id, toCorrect) {
+  const { activeElement: at } = document;
+  if (toCorrect || (at !== document.body && at.getClientRects().length)) return;
+  const typing = isTextField(at); // whose next letter must press no button
+  if (typing || !peerList.focus(id)) view.focusTitle();
 }
 
 /** We are in: show everybody, and call who invited us. */
@@ -240,14 +265,12 @@ phone.addEventListener("ended", ({ detail }) => {
   showEnding(detail);
   const { peer, cause, outgoing } = detail;
   const toCorrect = outgoing && view.settleDial(peer.id, cause !== "not-found");
-  const { activeElement: at } = document;
-  const unfocused = at === document.body || !at.getClientRects().length; // else at something that a call interrupted
-  if (unfocused && !toCorrect && !peerList.focus(peer.id)) view.focusTitle();
+  focusAfterCall(peer.id, toCorrect);
   if (movesLater) moved();
 });
 
 phone.addEventListener("missed", ({ detail: { peer } }) => callView.note(`${peer.name} called while you are in this call.`));
-phone.addEventListener("trouble", ({ detail: words }) => callView.note(words));
+callMedia.addEventListener("trouble", ({ detail: words }) => callView.note(words));
 
 watchNetwork(() => {
   signaling.check();
@@ -260,10 +283,15 @@ window.addEventListener("pagehide", () => phone.hangUp());
 
 window.addEventListener("hashchange", () => {
   if (!location.hash) return;
-  if (settings.takeToken(location.hash)) moved();
+  const fate = settings.takeToken(location.hash);
+  if (fate === "taken") moved();
   else history.replaceState(null, "", settings.pageUrl);
+  const words = wordsOfToken(fate);
+  if (words && phone.current?.wanted) callView.note(words);
+  else if (words) view.notify(words, "problem");
 });
 
 if (location.hash) history.replaceState(null, "", settings.pageUrl); // a token is not to be bookmarked
-if (!window.isSecureContext) view.notify(insecureWords(), "problem");
+const warnings = [window.isSecureContext ? "" : insecureWords(), wordsOfToken(settings.linkedToken)].filter(Boolean);
+if (warnings.length) view.notify(warnings.join(" "), "problem");
 if (settings.wasSignedIn && !invitedBy) connect(); // nobody is called without a click

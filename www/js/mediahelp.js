@@ -20,8 +20,8 @@ export class MediaHelp {
 
   /**
    * @param {import("./media.js").MediaError} error What happened.
-   * @param {import("./phone.js").Wanted} wanted What was tried.
-   * @returns {Promise<import("./phone.js").Wanted | null>} What to try now; null: no call.
+   * @param {import("./callmedia.js").Wanted} wanted What was tried.
+   * @returns {Promise<import("./callmedia.js").Wanted | null>} What to try now; null: no call.
    */
   ask(error, wanted) {
     $("media-title").textContent = wanted === "audio" ? "You cannot be heard" : "You cannot be seen or heard";

@@ -5,16 +5,17 @@
  *   `change`  the current call, or its state, has changed (`current` may be null now).
  *   `ended`   detail {peer, outgoing, cause, why}: a call is over; the causes are those of words.js.
  *   `missed`  detail {peer}: a call that was turned away, since another is going on.
- *   `trouble` detail words: something that a person asked for in a call did not work.
  */
 
+import { Allowance } from "./allowance.js";
 import { Call } from "./call.js";
 import { readCandidate } from "./candidate.js";
 import { EarlyCandidates } from "./earlycandidates.js";
-import { MediaError, closeMedia, openMedia, openScreen, openTrack } from "./media.js";
+import { MediaError, closeMedia } from "./media.js";
 import { judgeOffer, readOffer } from "./offer.js";
 import { hasRelay, restrict } from "./relay.js";
-import { LIMIT_S, Restart, mayComeBack } from "./restart.js";
+import { LIMIT_S, mayComeBack } from "./restart.js";
+import { RestartExchange } from "./restartexchange.js";
 import { noRelayWords, relayWords } from "./words.js";
 
 /** How long to let it ring at the other side. */
@@ -29,64 +30,49 @@ const ECHO_S = 2;
 /** How long the other side has to say that it is still there after the server said that it is gone. */
 const ALIVE_S = 3;
 
-/** Restarts of the other side that follow each other more quickly are not answered: each of them costs much. */
-const ANSWER_GAP_MS = 1000;
-
 /** What the server says with a `bye` that the operator wants: such a call ends, whether or not it works. */
 const ORDERS = new Set(["peer-removed", "call-ended"]);
 
 /** TURN's "Unauthorized": the credential is wrong or expired. */
 const UNAUTHORIZED = 401;
 
-/**
- * @typedef {"video" | "audio" | "none"} Wanted What to send: camera and microphone, the microphone alone, nothing.
- */
-
 /** Everything about calls that is neither media nor picture. */
 export class Phone extends EventTarget {
   #signaling;
   #settings;
   #ice;
+  #media;
   #nameOf;
   #isHere;
-  #askMedia;
   #call = null;
   #offered = false;
   #timer = 0;
   #ending = null;
-  #choosing = false;
 
-  /** @type {Restart | null} Of the current call. */
-  #restart = null;
-
-  /** When the last restart was answered; Infinity while one is being answered. */
-  #answeredAt = -Infinity;
-
-  /** When a restart of a call that is not there was last refused. */
-  #refusedAt = -Infinity;
-
-  /** Whether the server's `bye` after a refused restart is still to come. */
-  #echoDue = false;
+  /** @type {RestartExchange | null} Of the current call. */
+  #restarts = null;
   #early = new EarlyCandidates();
+
+  /** Answers to who is not in the current call. */
+  #allowance = new Allowance();
 
   /**
    * @param {object} parts What it works with.
    * @param {import("./signaling.js").Signaling} parts.signaling Carries the messages.
    * @param {import("./settings.js").Settings} parts.settings Own id, relay only or not.
    * @param {import("./ice.js").IceServers} parts.ice STUN and TURN servers.
+   * @param {import("./callmedia.js").CallMedia} parts.media Opens what a call sends.
    * @param {(id: string) => string} parts.nameOf Name of a peer.
    * @param {(id: string) => boolean} parts.isHere Whether a peer is signed in, as the server said last.
-   * @param {(error: MediaError, wanted: Wanted) => Promise<Wanted | null>} parts.askMedia What to
-   *   open instead of what could not be opened; null: nothing, and no call.
    */
-  constructor({ signaling, settings, ice, nameOf, isHere, askMedia }) {
+  constructor({ signaling, settings, ice, media, nameOf, isHere }) {
     super();
     this.#signaling = signaling;
     this.#settings = settings;
     this.#ice = ice;
+    this.#media = media;
     this.#nameOf = nameOf;
     this.#isHere = isHere;
-    this.#askMedia = askMedia;
   }
 
   /** @returns {Call | null} The call that is going on, in whatever state. */
@@ -117,7 +103,7 @@ export class Phone extends EventTarget {
   /**
    * Take the incoming call.
    *
-   * @param {Wanted} [wanted] What to send; by default what the caller asks for.
+   * @param {import("./callmedia.js").Wanted} [wanted] What to send; by default what the caller asks for.
    */
   async accept(wanted) {
     const call = this.#call;
@@ -142,47 +128,6 @@ export class Phone extends EventTarget {
   }
 
   /**
-   * Mute or unmute; a camera or microphone that is not open yet is opened.
-   *
-   * @param {"audio" | "video"} kind Microphone or camera.
-   */
-  async toggle(kind) {
-    const call = this.#call;
-    if (!call) return;
-    if (call.local(kind) !== "none") call.toggle(kind);
-    else if (call.canSend(kind)) await this.useDevice(kind);
-  }
-
-  /**
-   * Send the device that the settings name, from now on.
-   *
-   * @param {"audio" | "video"} kind Microphone or camera.
-   */
-  async useDevice(kind) {
-    const call = this.#call;
-    if (!call?.canSend(kind)) return;
-    try {
-      await call.use(kind, await openTrack(kind, this.#settings));
-    } catch (error) {
-      this.#emit("trouble", error.message);
-    }
-  }
-
-  /** Begin or end to share the screen; nothing happens while the browser asks which one. */
-  async toggleScreen() {
-    const call = this.#call;
-    if (call?.sharing) {
-      await call.unshare();
-    } else if (call?.canSend("video") && !this.#choosing) {
-      this.#choosing = true;
-      const screen = await openScreen();
-      this.#choosing = false;
-      if (screen && call.canSend("video")) await call.share(screen);
-      else screen?.stop(); // the call ended while a window was being chosen
-    }
-  }
-
-  /**
    * Take a message of the server that concerns calls.
    *
    * @param {string} type Message type.
@@ -200,9 +145,11 @@ export class Phone extends EventTarget {
 
   /** The server is gone: a call that is not set up yet cannot be, one that runs needs no server. */
   serverLost() {
-    if (!this.#call) return;
-    if (this.#call.state === "ending") this.#finish();
-    else if (!this.#call.connectedAt) this.#end("server-lost");
+    const call = this.#call;
+    if (!call) return;
+    if (call.state === "ending") this.#finish();
+    else if (!call.connectedAt) this.#end("server-lost");
+    else call.peerLeft = true; // if it said `bye` a moment before, that was its own
   }
 
   /** The operator removed us: a call that needs no server ends all the same. */
@@ -212,21 +159,19 @@ export class Phone extends EventTarget {
 
   /** The network has changed, or the server is back: an interrupted call need not wait any longer. */
   hurry() {
-    this.#restart?.hurry();
+    this.#restarts?.hurry();
   }
 
   #begin({ sessionId, id, outgoing, media, offer }) {
     const call = new Call({ sessionId, peer: { id, name: this.#nameOf(id) }, outgoing, media, offer });
     this.#call = call;
     this.#offered = !outgoing;
-    this.#answeredAt = -Infinity;
-    this.#restart = new Restart(call, {
-      check: () => {
-        this.#signaling.check();
-        this.#ice.forget(); // the path may have broken since another server relays now
-      },
-      offer: (number) => this.#offerRestart(call, number),
+    this.#restarts = new RestartExchange(call, {
+      signaling: this.#signaling,
+      ice: this.#ice,
+      send: (type, content) => this.#send(type, call, content),
       giveUp: () => this.#giveUp("connection-lost"),
+      gone: () => this.#end("peer-hung-up"),
     });
     call.addEventListener("state", () => this.#changed(call));
     call.addEventListener("remote", () => this.#changed(call));
@@ -239,27 +184,13 @@ export class Phone extends EventTarget {
   }
 
   async #open(call, wanted) {
-    const [media, offered] = await Promise.all([this.#media(call, wanted === "data" ? "none" : wanted), this.#ice.get()]);
+    const [media, offered] = await Promise.all([this.#media.open(call, wanted), this.#ice.get()]);
     const { relayOnly, relayTransport } = this.#settings;
     const servers = restrict(offered, relayTransport);
     if (!call.over && relayOnly && !hasRelay(servers)) this.#giveUp("failed", noRelayWords(relayTransport, this.#ice.problem));
     call.relayTransport = relayTransport;
     if (call.over) closeMedia(media.stream); // for example while the browser was asking for the camera
     else call.open(media, servers, relayOnly);
-  }
-
-  /** Open what is wanted, or whatever else the person agrees to. */
-  async #media(call, wanted) {
-    for (;;) {
-      try {
-        const media = await openMedia(wanted, this.#settings);
-        return call.media === "data" ? { ...media, note: "" } : media;
-      } catch (error) {
-        const instead = call.over ? null : await this.#askMedia(error, wanted);
-        if (!instead) throw error;
-        wanted = instead;
-      }
-    }
   }
 
   async #try(call, steps) {
@@ -281,13 +212,17 @@ export class Phone extends EventTarget {
     const judgement = judgeOffer(offer, own, this.#offered, this.#settings.id);
     if (judgement === "restart") this.#end("connection-lost");
     if (judgement === "take-theirs") this.#yield(own);
-    if (judgement === "turn-away" || judgement === "keep-ours") this.#sayBye(offer.sessionId);
-    if (judgement === "turn-away") {
-      this.#emit("missed", { peer: { id: offer.from, name: this.#nameOf(offer.from) } });
-    }
-    if (this.#call || judgement === "turn-away") return;
+    if (judgement === "turn-away" || judgement === "keep-ours") this.#turnAway(offer, judgement === "turn-away");
+    if (this.#call) return;
     this.#begin({ sessionId: offer.sessionId, id: offer.from, outgoing: false, media: offer.media, offer: offer.description });
     if (judgement === "take-theirs") this.accept(own.media); // the person wanted this call anyway
+  }
+
+  /** Say that the line is busy; who goes on asking, like no person does, is not answered each time. */
+  #turnAway({ from, sessionId }, isNews) {
+    if (!this.#allowance.take(from)) return;
+    this.#sayBye(sessionId);
+    if (isNews) this.#emit("missed", { peer: { id: from, name: this.#nameOf(from) } });
   }
 
   /** Drop our own call for that of the same peer. */
@@ -298,58 +233,20 @@ export class Phone extends EventTarget {
 
   async #answered({ from, session_id: sessionId, description, restart }) {
     const call = this.#mine(sessionId, from);
-    if (call && restart !== undefined) this.#restartAnswered(call, restart, description);
+    if (call && restart !== undefined) this.#restarts.answered(description, restart);
     if (!call?.outgoing || call.state !== "ringing" || typeof description?.sdp !== "string") return;
     this.#expect("connecting", CONNECT_S, () => this.#noPath());
     await this.#try(call, () => call.acceptAnswer(description));
   }
 
-  async #offerRestart(call, number) {
-    if (!this.#signaling.online) return;
-    this.#echoDue = false;
-    await this.#quietly(async () => {
-      const servers = await this.#servers(call);
-      if (call.over || number !== this.#restart.number || !this.#signaling.online) return;
-      const description = await call.makeRestart(servers);
-      if (!call.over) this.#send("offer", call, { description, media: call.media, restart: number });
-    });
-  }
-
   /** The caller looks for another path. Whoever asks for a call that is not there any more is told so. */
-  async #restartedBy({ sessionId, from, description }, number) {
+  #restartedBy({ sessionId, from, description }, number) {
     const call = this.#mine(sessionId, from);
     if (call && !call.outgoing && call.restartable) {
-      if (performance.now() - this.#answeredAt < ANSWER_GAP_MS) return;
-      this.#answeredAt = Infinity;
-      await this.#quietly(async () => {
-        const answer = await call.answerRestart(description, () => this.#servers(call));
-        if (answer && !call.over) this.#send("answer", call, { description: answer, restart: number });
-      });
-      if (call === this.#call) this.#answeredAt = performance.now();
-    } else if (this.#call?.sessionId !== sessionId && performance.now() - this.#refusedAt >= ANSWER_GAP_MS) {
-      this.#refusedAt = performance.now();
+      this.#restarts.offered(description, number);
+    } else if (this.#call?.sessionId !== sessionId && this.#allowance.take(from)) {
       this.#signaling.send("answer", { to: from, from: this.#settings.id, session_id: sessionId, description: null, restart: number });
       this.#sayBye(sessionId);
-    }
-  }
-
-  async #restartAnswered(call, number, description) {
-    if (!call.outgoing || number !== this.#restart.number || !call.restartable) return;
-    this.#echoDue = false;
-    if (description === null) this.#end("peer-hung-up");
-    else if (typeof description?.sdp === "string") await this.#quietly(() => call.acceptRestart(description));
-  }
-
-  async #servers(call) {
-    return restrict(await this.#ice.get(), call.relayTransport);
-  }
-
-  /** An attempt to restart that fails is followed by another one. */
-  async #quietly(steps) {
-    try {
-      await steps();
-    } catch (error) {
-      console.info("No other path could be looked for:", error.name);
     }
   }
 
@@ -381,9 +278,7 @@ export class Phone extends EventTarget {
 
   /** Of a call that is connected: either somebody hung up, or it follows a refused restart. */
   #doubtBye() {
-    const isEcho = this.#echoDue;
-    this.#echoDue = false;
-    if (isEcho) return;
+    if (this.#restarts.takeEcho()) return;
     this.#call.peerLeft = false; // who really has left is told after this
     this.#doubt("peer-hung-up");
   }
@@ -418,7 +313,7 @@ export class Phone extends EventTarget {
     if (!call) return;
     if (request === "bye" && call.state === "ending") this.#finish();
     else if ((request === "offer" && call.outgoing) || (request === "answer" && !call.outgoing)) {
-      this.#echoDue = Boolean(call.connectedAt) && request === "offer";
+      if (call.connectedAt && call.outgoing) this.#restarts.refused();
       if (call.connectedAt || call.over) return;
       const unknown = code === "not-found" || /not found/i.test(String(reason));
       this.#end(unknown ? "not-found" : "refused", String(reason ?? ""));
@@ -474,8 +369,7 @@ export class Phone extends EventTarget {
     const call = this.#call;
     const ending = this.#ending;
     clearTimeout(this.#timer);
-    this.#call = this.#restart = this.#ending = null;
-    this.#echoDue = false;
+    this.#call = this.#restarts = this.#ending = null;
     call.close();
     call.state = "ended";
     this.#emit("change", null);

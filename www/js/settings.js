@@ -7,7 +7,7 @@
  * they were entered for: no other one is ever shown them.
  */
 
-const PREFIX = "tornado-webrtc.";
+import { Store } from "./store.js";
 
 /** Longest id, and longest name of a room, that servers accept. */
 const MAX_ID_LENGTH = 128;
@@ -82,11 +82,20 @@ function readTransport(text) {
  * @property {string} speaker Id of the preferred loudspeaker.
  */
 
+/**
+ * @typedef {"" | "taken" | "elsewhere" | "dropped"} TokenFate What has become of the token of a link:
+ *   empty: there is none, or it was known; "taken": the server of this moment is shown it from now on;
+ *   "elsewhere": it is kept for the page's own server, which is not that of this moment; "dropped": it
+ *   would have been, but the server of this moment has a token.
+ */
+
 /** What a person can set, from the link or from an earlier visit. */
 export class Settings {
   #query;
   #location;
   #server;
+  #lasting = new Store(() => localStorage);
+  #tab = new Store(() => sessionStorage);
 
   /**
    * @param {Location | URL} [place] Address of the page.
@@ -95,19 +104,19 @@ export class Settings {
     this.#location = place;
     this.#query = new URLSearchParams(place.search);
     const linked = this.#query.get("ws");
-    this.#server = linked === null ? this.#read("server") ?? "" : /^wss?:\/\//.test(linked) ? readServerUrl(linked) : "";
-    this.id = (this.#query.get("id") ?? this.#readTab("id") ?? "").trim().slice(0, MAX_ID_LENGTH) || randomId();
-    this.name = (this.#query.get("name") ?? this.#readTab("name") ?? this.#read("name") ?? "").trim();
+    this.#server = linked === null ? this.#lasting.read("server") ?? "" : /^wss?:\/\//.test(linked) ? readServerUrl(linked) : "";
+    this.id = (this.#query.get("id") ?? this.#tab.read("id") ?? "").trim().slice(0, MAX_ID_LENGTH) || randomId();
+    this.name = (this.#query.get("name") ?? this.#tab.read("name") ?? this.#lasting.read("name") ?? "").trim();
     this.room = this.#initial("room").slice(0, MAX_ID_LENGTH);
     // a link may ask for privacy, never take it away
-    this.relayOnly = this.#query.get("relay") === "1" || this.#read("relay") === "1";
+    this.relayOnly = this.#query.get("relay") === "1" || this.#lasting.read("relay") === "1";
     this.relayTransport = readTransport(this.#initial("transport"));
-    this.ringTone = this.#read("ring") !== "0";
-    this.camera = this.#read("camera") ?? "";
-    this.microphone = this.#read("microphone") ?? "";
-    this.speaker = this.#read("speaker") ?? "";
-    this.#writeTab("id", this.id);
-    this.takeToken(place.hash);
+    this.ringTone = this.#lasting.read("ring") !== "0";
+    this.camera = this.#lasting.read("camera") ?? "";
+    this.microphone = this.#lasting.read("microphone") ?? "";
+    this.speaker = this.#lasting.read("speaker") ?? "";
+    this.#tab.write("id", this.id);
+    this.linkedToken = this.takeToken(place.hash);
   }
 
   /**
@@ -115,16 +124,17 @@ export class Settings {
    * one that was chosen earlier is not shown it, and keeps its own.
    *
    * @param {string} hash The part of the link that begins with `#`.
-   * @returns {boolean} Whether the token for the server of this moment is another one now.
+   * @returns {TokenFate} What has become of it.
    */
   takeToken(hash) {
-    const token = new URLSearchParams(hash.slice(1)).get("token");
-    if (!token) return false;
+    const token = new URLSearchParams(hash.slice(1)).get("token")?.trim();
+    if (!token) return "";
     const before = this.token;
     const server = this.linkedServer ? this.serverUrl : this.#ownServerUrl;
-    if (before && server !== this.serverUrl) return false; // there is room for one
+    if (server !== this.serverUrl && before) return "dropped"; // there is room for one
     this.#keepToken(server, token);
-    return this.token !== before;
+    if (server !== this.serverUrl) return "elsewhere";
+    return token === before ? "" : "taken";
   }
 
   /**
@@ -209,7 +219,7 @@ export class Settings {
 
   /** Whether this tab was signed in at this server before it was reloaded. */
   get wasSignedIn() {
-    return this.#readTab("signed-in") === this.serverUrl;
+    return this.#tab.read("signed-in") === this.serverUrl;
   }
 
   /** The invitation of the link was followed: a reload shall not follow it again. */
@@ -227,7 +237,7 @@ export class Settings {
   }
 
   #keepToken(server, token) {
-    this.#writeTab("token", JSON.stringify([server, token.trim()]));
+    this.#tab.write("token", JSON.stringify([server, token.trim()]));
   }
 
   /** @returns {string} The password of this room on this server; empty if there is none. */
@@ -236,7 +246,7 @@ export class Settings {
   }
 
   set password(value) {
-    this.#writeTab("password", JSON.stringify([this.#roomKey, value]));
+    this.#tab.write("password", JSON.stringify([this.#roomKey, value]));
   }
 
   get #roomKey() {
@@ -251,9 +261,9 @@ export class Settings {
   setIdentity({ id, name }) {
     this.id = id.slice(0, MAX_ID_LENGTH);
     this.name = name;
-    this.#writeTab("id", this.id);
-    this.#writeTab("name", name);
-    this.#write("name", name);
+    this.#tab.write("id", this.id);
+    this.#tab.write("name", name);
+    this.#lasting.write("name", name);
   }
 
   /**
@@ -269,9 +279,9 @@ export class Settings {
     this.#query.delete("room");
     if (!follows) {
       this.#query.delete("ws");
-      this.#write("server", chosen);
+      this.#lasting.write("server", chosen);
     }
-    this.#write("room", this.room);
+    this.#lasting.write("room", this.room);
   }
 
   /**
@@ -291,7 +301,7 @@ export class Settings {
    * @param {boolean} signedIn True after signing in.
    */
   setSignedIn(signedIn) {
-    this.#writeTab("signed-in", signedIn ? this.serverUrl : "");
+    this.#tab.write("signed-in", signedIn ? this.serverUrl : "");
   }
 
   /**
@@ -301,56 +311,24 @@ export class Settings {
    */
   setChoices({ relayOnly, relayTransport, ringTone, camera, microphone, speaker }) {
     Object.assign(this, { relayOnly, ringTone, camera, microphone, speaker, relayTransport: readTransport(relayTransport) });
-    this.#write("relay", relayOnly ? "1" : "0");
-    this.#write("transport", this.relayTransport);
-    this.#write("ring", ringTone ? "1" : "0");
-    this.#write("camera", camera);
-    this.#write("microphone", microphone);
-    this.#write("speaker", speaker);
+    this.#lasting.write("relay", relayOnly ? "1" : "0");
+    this.#lasting.write("transport", this.relayTransport);
+    this.#lasting.write("ring", ringTone ? "1" : "0");
+    this.#lasting.write("camera", camera);
+    this.#lasting.write("microphone", microphone);
+    this.#lasting.write("speaker", speaker);
   }
 
   #initial(key) {
-    return (this.#query.get(key) ?? this.#read(key) ?? "").trim();
+    return (this.#query.get(key) ?? this.#lasting.read(key) ?? "").trim();
   }
 
   #readSecret(key, place) {
     try {
-      const [owner, value] = JSON.parse(this.#readTab(key) ?? "[]");
+      const [owner, value] = JSON.parse(this.#tab.read(key) ?? "[]");
       return owner === place && typeof value === "string" ? value : "";
     } catch {
       return ""; // not written by this page
     }
-  }
-
-  #read(key) {
-    return load(() => localStorage, key);
-  }
-
-  #write(key, value) {
-    save(() => localStorage, key, value);
-  }
-
-  #readTab(key) {
-    return load(() => sessionStorage, key);
-  }
-
-  #writeTab(key, value) {
-    save(() => sessionStorage, key, value);
-  }
-}
-
-function load(storage, key) {
-  try {
-    return storage().getItem(PREFIX + key);
-  } catch {
-    return null; // storage is switched off in this browser: the page simply forgets
-  }
-}
-
-function save(storage, key, value) {
-  try {
-    storage().setItem(PREFIX + key, value);
-  } catch {
-    // storage is switched off or full: the value lives as long as the page
   }
 }

@@ -34,6 +34,7 @@ export class SettingsView {
     $("relay-only").checked = settings.relayOnly;
     $("relay-transport").value = settings.relayTransport;
     $("ring-tone").checked = settings.ringTone;
+    $("speaker-field").hidden = !canChooseSpeaker;
     $("settings").addEventListener("change", ({ target }) => this.#change(target.id));
     $("settings-server").addEventListener("input", () => $("settings-server").setCustomValidity(""));
     $("settings-form").addEventListener("submit", (event) => this.#submit(event));
@@ -41,11 +42,11 @@ export class SettingsView {
   }
 
   /**
-   * Open the dialog.
+   * Open the dialog, at once: a call that comes a moment later must stand before it.
    *
    * @param {{inCall?: boolean}} [options] Whether to leave out what does not concern a call.
    */
-  async show({ inCall = false } = {}) {
+  show({ inCall = false } = {}) {
     const settings = this.#settings;
     $("settings").dataset.call = String(inCall);
     $("calls-legend").textContent = inCall ? "From the next call on" : "Calls";
@@ -57,8 +58,15 @@ export class SettingsView {
     $("settings-token").value = settings.token;
     $("settings-server").setCustomValidity("");
     this.#shown = { password: settings.password, token: settings.token };
-    await this.#fillDevices();
     if (!$("settings").open) $("settings").showModal();
+    this.#fillDevices();
+  }
+
+  /** Open the dialog where it says where to sign in. */
+  showPlace() {
+    this.show();
+    $("settings-place").scrollIntoView();
+    $("settings-room").focus({ preventScroll: true });
   }
 
   async #fillDevices() {
@@ -66,7 +74,6 @@ export class SettingsView {
     fill($("camera-choice"), video, this.#settings.camera, "Camera");
     fill($("microphone-choice"), audio, this.#settings.microphone, "Microphone");
     fill($("speaker-choice"), output, this.#settings.speaker, "Loudspeaker");
-    $("speaker-field").hidden = !canChooseSpeaker;
     $("devices-hint").hidden = [...video, ...audio].some(({ label }) => label);
   }
 

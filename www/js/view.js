@@ -14,6 +14,7 @@ const $ = (id) => document.getElementById(id);
  * @property {() => string} renewId A fresh id.
  * @property {(id: string, media: "video" | "audio") => void} dial Call an id that was typed.
  * @property {() => void} settings Open the settings.
+ * @property {() => void} place Open them where the room, the server and the token are.
  * @property {() => void} invite Open the invitation.
  *
  * @typedef {object} Entered What the sign-in form says; null where it did not ask.
@@ -58,13 +59,18 @@ export class View {
   }
 
   /**
-   * Show one of the screens.
+   * Show one of the screens. What had the keyboard on the other one leaves it to where reading starts.
    *
    * @param {"signin" | "people"} screen Which.
    */
   screen(screen) {
-    if (document.body.dataset.screen !== screen) document.body.dataset.screen = screen;
-    for (const id of ["signin", "people"]) $(id).hidden = id !== screen;
+    if (document.body.dataset.screen === screen) return;
+    const before = $(document.body.dataset.screen);
+    const hadFocus = before.contains(document.activeElement);
+    document.body.dataset.screen = screen;
+    $(screen).hidden = false;
+    before.hidden = true;
+    if (hadFocus) $(`${screen}-title`).focus();
   }
 
   /** Show who we are. */
@@ -192,7 +198,8 @@ export class View {
     $("retry").addEventListener("click", intents.retry);
     $("dismiss").addEventListener("click", () => this.notify(""));
     $("open-invite").addEventListener("click", intents.invite);
-    for (const id of ["open-settings", "more-settings"]) $(id).addEventListener("click", intents.settings);
+    $("open-settings").addEventListener("click", intents.settings);
+    $("more-settings").addEventListener("click", intents.place);
   }
 }
 

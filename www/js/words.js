@@ -13,6 +13,22 @@ export function insecureWords() {
 }
 
 /**
+ * What has become of the token of a link that the server of this moment is not shown.
+ *
+ * @param {import("./settings.js").TokenFate} fate As the settings say.
+ * @param {string} own Host of the page, which the token is for.
+ * @param {string} chosen Host, or address, of the server of this moment.
+ * @returns {string} A sentence with the remedy; empty if it needs none.
+ */
+export function tokenWords(fate, own, chosen) {
+  const where = `it is for ${own}, but you sign in at ${chosen}`;
+  const remedy = "clear “Server” in the settings";
+  if (fate === "elsewhere") return `The token in the link is not used here: ${where}. To use it, ${remedy}.`;
+  if (fate === "dropped") return `The token in the link was not kept: ${where}, with a token of its own. To use it, ${remedy}, then follow the link again.`;
+  return "";
+}
+
+/**
  * Why camera and microphone could not be opened.
  *
  * @param {unknown} error What getUserMedia rejected with.
