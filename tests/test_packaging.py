@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import tornado_webrtc
+from tests.packagebuild import build, shared_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("tornado_webrtc", "plugins", "conf", "www")
@@ -67,10 +68,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     shutil.copytree(ROOT, checkout, ignore=NOT_SOURCES, symlinks=True)
     (checkout / "conf" / "state").mkdir()
     (checkout / "conf" / "state" / "secret").write_text("made by a server that ran here")
-    build = (sys.executable, "-m", "build", "--outdir")
-    run(*build, folder / "direct", "--wheel", checkout, cwd=folder)
+    environment = shared_folder(tmp_path_factory, "builder")
+    build(environment, "--outdir", folder / "direct", "--wheel", checkout)
     shutil.rmtree(checkout / "build")
-    run(*build, folder / "both", checkout, cwd=folder)
+    build(environment, "--outdir", folder / "both", checkout)
     return Built(
         checkout,
         next((folder / "both").glob("*.tar.gz")),
@@ -175,12 +176,13 @@ def test_installed_plugins_are_imported(programs: Path, tmp_path: Path) -> None:
         assert Path(line).is_relative_to(programs.parent)
 
 
-def test_editable_install_uses_the_checkout(built: Built, tmp_path: Path) -> None:
-    run(sys.executable, "-m", "venv", tmp_path, cwd=tmp_path)
-    pip = tmp_path / "bin" / "pip"
-    run(pip, "install", "--quiet", "--editable", built.checkout, cwd=tmp_path)
+def test_editable_install_uses_the_checkout(built: Built, programs: Path, tmp_path: Path) -> None:
+    """In the place of the wheel, whose libraries are those of the checkout, too."""
+    python = tmp_path / "environment" / "bin" / "python"
+    shutil.copytree(programs.parent, python.parents[1], symlinks=True)
+    run(python, "-m", "pip", "install", "--quiet", "--editable", built.checkout, cwd=tmp_path)
     program = f"{import_every_plugin()}\nfrom tornado_webrtc import paths\nprint(paths.www_dir())"
-    for line in run(tmp_path / "bin" / "python", "-c", program, cwd=tmp_path).splitlines():
+    for line in run(python, "-c", program, cwd=tmp_path).splitlines():
         assert Path(line).is_relative_to(built.checkout)
 
 

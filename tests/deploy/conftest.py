@@ -1,6 +1,5 @@
 """Machines to deploy to, releases to deploy, and a bucket to fetch them from."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from tests.deploy.cloud import Cloud, running_cloud
 from tests.deploy.machine import Machine, running_machine
 from tests.deploy.release import Release, Workshop
+from tests.packagebuild import shared_folder
 
 Good = Callable[[str], Path]
 MakeZip = Callable[..., Path]
@@ -17,10 +17,8 @@ MakeZip = Callable[..., Path]
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """Where releases are made; all workers of a run share what is in it."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "workshop"
-    folder.mkdir(exist_ok=True)
-    made = Workshop(folder)
+    folder = shared_folder(tmp_path_factory, "workshop")
+    made = Workshop(folder, shared_folder(tmp_path_factory, "builder"))
     made.prepare()
     return made
 

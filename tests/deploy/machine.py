@@ -2,12 +2,10 @@
 
 import json
 import os
-import random
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.deploy.release import ROOT, Workshop
+from tests.quietport import quiet_ports
 
 DEPLOY = ROOT / "deploy"
 
@@ -55,6 +54,7 @@ stop() {
 case $1 in
 show) echo "${pid:-0}" ;;
 stop) stop ;;
+reset-failed) exit 1 ;; # as for a unit that is not loaded
 restart)
     stop
     echo "--- $(readlink "$machine/opt/current")" >>"$machine/log"
@@ -95,9 +95,16 @@ case $* in
 esac
 """
 
+OLD_PYTHON = """#!/bin/sh
+# Python; but it says that it is an old one, to whoever asks with `-c`.
+[ "$1" != -c ] || exec {real} -c "import sys; sys.version_info = (3, 10, 9, 'final', 0); $2"
+exec {real} "$@"
+"""
+
 CUT = """#!/usr/bin/env bash
 # NAME; but the power goes before or after a command that is named in the environment.
 line="NAME $*"
+[[ -z ${NOTED-} ]] || printf '%s\n' "$line" >>"$NOTED"
 [[ -z ${CUT_BEFORE-} || $line != $CUT_BEFORE ]] || kill -KILL 0
 status=0
 REAL "$@" || status=$?
@@ -139,20 +146,6 @@ def running_machine(workshop: Workshop) -> "Iterator[Machine]":
             yield machine
         finally:
             machine.stop()
-
-
-def quiet_ports(count: int) -> list[int]:
-    """Ports that nobody uses, nor is given by the kernel while a server is restarted."""
-    lowest_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(10_000, lowest_given)  # noqa: S311 - it is no secret
-        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-        with tcp, udp, suppress(OSError):
-            tcp.bind(("127.0.0.1", port))
-            udp.bind(("127.0.0.1", port))
-            found.append(port)
-    return found
 
 
 class Machine:

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import tornado_webrtc
+from tests.packagebuild import build
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SOURCES = shutil.ignore_patterns(
@@ -83,9 +84,11 @@ class Workshop:
 
     Attributes:
         folder: Where everything is.
+        builder: The environment that packages are built in.
     """
 
     folder: Path
+    builder: Path
 
     @functools.cached_property
     def wheel(self) -> Path:
@@ -94,8 +97,7 @@ class Workshop:
         if found := list(self.folder.glob("*.whl")):
             return found[0]
         shutil.copytree(ROOT, checkout, ignore=NOT_SOURCES, symlinks=True)
-        command = (sys.executable, "-m", "build", "--wheel", "--outdir", self.folder, checkout)
-        run(*command, cwd=self.folder)
+        build(self.builder, "--wheel", "--outdir", self.folder, checkout)
         (wheel,) = self.folder.glob("*.whl")
         return wheel
 

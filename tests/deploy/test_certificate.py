@@ -4,7 +4,10 @@ certbot is a stand-in that does what matters here: it puts a challenge into the 
 the server for it on the plain port, and makes a certificate only if it gets what it put there.
 """
 
+import os
 import shlex
+import shutil
+import signal
 import ssl
 import sys
 from pathlib import Path
@@ -105,7 +108,7 @@ def test_deployment_asks_for_it(served: Machine, good: Good) -> None:
 
 def test_hook_puts_a_renewed_one_into_service(served: Machine) -> None:
     served.deploy(script=SCRIPT)
-    hook = served.path / "letsencrypt" / "renewal-hooks" / "deploy" / "tornado-webrtc"
+    hook = hook_of(served)
     before = shown(served)
     write = "from tornado_webrtc.certificate import write_certificate as w; import sys, pathlib"
     paths = [lineage(served) / name for name in ("fullchain.pem", "privkey.pem")]
@@ -126,6 +129,77 @@ def test_hook_puts_a_renewed_one_into_service(served: Machine) -> None:
     said = served.deploy(script=hook, environ=environ, status=1)
     assert "fullchain.pem" in said, "certbot reports that"
     assert shown(served) != "nonsense"
+
+
+def hook_of(machine: Machine) -> Path:
+    return machine.path / "letsencrypt" / "renewal-hooks" / "deploy" / "tornado-webrtc"
+
+
+def test_power_cut_between_chain_and_key(served: Machine) -> None:
+    """The chain comes last: while it is the old one, the next run knows that there is a new one."""
+    served.can_lose_power("mv")
+    cut = {"CUT_BEFORE": "mv */.fullchain.pem *"}
+    served.deploy(script=SCRIPT, status=-signal.SIGKILL, environ=cut)
+    tls = served.conf.parent / "tls"
+    assert (tls / "privkey.pem").read_text() == (lineage(served) / "privkey.pem").read_text()
+    assert "the certificate of localhost is in use" in served.deploy(script=SCRIPT)
+    assert shown(served) == (lineage(served) / "fullchain.pem").read_text()
+    assert {path.name for path in tls.iterdir()} == {"fullchain.pem", "privkey.pem"}
+
+
+def test_certificate_of_which_only_the_key_is_there(served: Machine) -> None:
+    """Nothing is replaced before all of the new one is there, and on the disk."""
+    served.can_lose_power("mv", "sync")
+    noted = served.path / "noted"
+    served.deploy(script=SCRIPT, environ={"NOTED": str(noted)})
+    tls = served.conf.parent / "tls"
+    lines = [line.replace(str(tls), "TLS") for line in noted.read_text().splitlines()]
+    assert [line for line in lines if "TLS" in line] == [
+        "sync -f TLS",
+        "mv TLS/.privkey.pem TLS/privkey.pem",
+        "mv TLS/.fullchain.pem TLS/fullchain.pem",
+        "sync -f TLS",
+    ]
+    before = (tls / "privkey.pem").read_bytes()
+    (lineage(served) / "privkey.pem").write_text("a new one")
+    (lineage(served) / "fullchain.pem").unlink()
+    served.deploy(
+        script=hook_of(served), environ={"RENEWED_LINEAGE": str(lineage(served))}, status=1
+    )
+    assert (tls / "privkey.pem").read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_service_may_read_its_key(served: Machine) -> None:
+    """Before it has its name: the server looks whenever there is a new one."""
+    served.deploy(script=SCRIPT)
+    served.note("chown")
+    environ = {"RENEWED_LINEAGE": str(lineage(served)), "DEPLOY_RUN_AS": "nobody"}
+    served.deploy(script=hook_of(served), environ=environ)
+    tls = served.conf.parent / "tls"
+    given = [call for call in served.calls() if call.startswith("chown")]
+    assert given == [f"chown root:nobody {tls}/.{name}.pem" for name in ("privkey", "fullchain")]
+
+
+CURL = """#!/bin/bash
+# Notes which rights a challenge has, and how long an answer may take.
+find {acme} -type f -printf '%m ' >> {machine}/challenges
+[[ $* == *' --max-time 5 '* ]] || exit 1
+exec {real} "$@"
+"""
+
+
+def test_challenge_can_be_read_by_the_service(served: Machine) -> None:
+    """Whatever the mask of who calls it, and the habits of root's curl."""
+    acme = served.conf.parent / "acme"
+    text = CURL.format(acme=acme, machine=served.path, real=shutil.which("curl"))
+    served.program("curl", text)
+    (served.path / ".curlrc").write_text('interface = "nowhere0"\n')
+    wrapper = served.program("masked", f'#!/bin/bash\numask 077\n{SCRIPT} "$@"\n')
+    said = served.deploy(script=wrapper, environ={"HOME": str(served.path)})
+    assert "the certificate of localhost is in use" in said
+    assert (served.path / "challenges").read_text() == "644 "
+    assert (acme / ".well-known").stat().st_mode & 0o777 == 0o755
 
 
 def test_timer_renews_it_when_it_is_time(served: Machine) -> None:

@@ -36,6 +36,7 @@ def test_first_deployment_makes_the_configuration(fresh: Machine, good: Good) ->
     said = fresh.deploy("--local", good("1.0.0"), "--no-certificate", environ=ON_LOOPBACK)
     assert f"{fresh.conf} is made, for localhost\n" in said
     assert "a development certificate is made" in said
+    assert "there is no new certificate" not in said, "none was asked for"
     assert "serves" in said
     assert fresh.verdicts() == {"1.0.0": "good*"}
     lines = {line for line in fresh.conf.read_text().splitlines() if re.match(r"\w+ =", line)}
@@ -56,6 +57,7 @@ def test_first_deployment_makes_the_configuration(fresh: Machine, good: Good) ->
     assert mode(folder / "secret") == 0o600
     assert mode(folder / "tls" / "privkey.pem") == 0o600
     assert mode(folder / "tls") == 0o750
+    assert mode(folder / "acme") == 0o755
     assert mode(fresh.conf) == 0o640
 
 
@@ -165,6 +167,9 @@ def test_files_belong_to_the_service_before_they_have_their_names(
     (paths,) = given
     assert {Path(path).name for path in paths} == {"secret", "fullchain.pem", "privkey.pem"}
     assert all("/.making-" in path for path in paths)
+    shared = [call.split()[2:] for call in fresh.calls() if call.startswith("chown root:nobody")]
+    (paths,) = shared
+    assert {Path(path).name for path in paths} == {"tls", "server.ini"}
 
 
 @pytest.mark.parametrize("moment", ["mv */secret *", "mv -T */tls *", "sync -f */etc/.making-*"])
@@ -181,3 +186,13 @@ def test_power_cut_on_the_way(fresh: Machine, good: Good, moment: str) -> None:
 def test_no_release(machine: Machine) -> None:
     said = machine.deploy(machine.path, script=SCRIPT, status=2)
     assert "RELEASE is not an installed release" in said
+
+
+def test_no_name(machine: Machine) -> None:
+    machine.conf.unlink()
+    program = machine.path / "release" / "bin" / "tornado-webrtc"
+    program.parent.mkdir(parents=True)
+    program.symlink_to("/bin/false")
+    said = machine.deploy(machine.path / "release", script=SCRIPT, status=1)
+    assert "error: the setting DOMAIN is empty" in said
+    assert not machine.conf.exists()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.conftest import Good, MakeZip
-from tests.deploy.machine import Machine
-from tests.deploy.release import BROKEN, MUTE, Workshop, adding, pins
+from tests.deploy.machine import DEPLOY, Machine
+from tests.deploy.release import BROKEN, Workshop, adding, pins
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy")]
 
@@ -76,6 +76,88 @@ def test_rollback_to_what_is_not_there(machine: Machine, name: str, complaint: s
     assert not (machine.path / "calls").exists()
 
 
+def test_rollback_to_what_runs(machine: Machine, good: Good) -> None:
+    machine.deploy("--local", good("1.0.0"))
+    calls = machine.calls()
+    said = machine.deploy("--rollback", machine.current(), status=1)
+    assert f"error: {machine.current()} is what runs" in said
+    assert machine.calls() == calls
+
+
+def test_rollback_while_nothing_runs(machine: Machine, good: Good) -> None:
+    machine.deploy("--local", good("1.0.0"))
+    (name,) = machine.releases()
+    (machine.root / "current").unlink()
+    machine.deploy("--rollback", name)
+    assert machine.serving() == "1.0.0"
+    assert machine.releases() == [name]
+    assert machine.leftovers() == set()
+
+
+def test_folder_that_is_no_release(machine: Machine, good: Good) -> None:
+    """It is neither listed, nor gone back to, nor taken away."""
+    notes = machine.root / "releases" / "20200101T000000Z-v0.9.0"
+    (notes / "bin").mkdir(parents=True)
+    (notes / "verdict").write_text("good\n")
+    machine.configure(KEEP=2)
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        machine.deploy("--local", good(version))
+    assert machine.verdicts() == {"1.2.0": "good*", "1.1.0": "good"}
+    assert notes.is_dir()
+    machine.deploy("--rollback")
+    assert "there is no other good release" in machine.deploy("--rollback", status=1)
+
+
+def test_two_of_a_version_in_one_second(machine: Machine, good: Good) -> None:
+    machine.program("date", "#!/bin/sh\necho 20261123T101530Z\n")
+    machine.deploy("--local", good("1.0.0"))
+    pid = machine.pid()
+    said = machine.deploy("--local", good("1.0.0"), status=1)
+    assert "error: 20261123T101530Z-v1.0.0 is there already; try again" in said
+    assert (machine.serving(), machine.pid()) == ("1.0.0", pid)
+    assert machine.leftovers() == set()
+
+
+def test_nobody_to_run_the_service_as(machine: Machine, good: Good) -> None:
+    machine.configure(RUN_AS="nobody-of-this-name")
+    said = machine.deploy("--local", good("1.0.0"), status=1)
+    assert "error: there is no user nobody-of-this-name" in said
+    assert not machine.root.exists()
+
+
+def test_folder_that_cannot_be_made(machine: Machine, good: Good) -> None:
+    machine.configure(PREFIX=machine.conf / "opt")
+    said = machine.deploy("--local", good("1.0.0"), status=1)
+    assert f"error: {machine.conf}/opt cannot be made" in said
+
+
+def test_who_calls_it_has_a_mask_of_their_own(machine: Machine, good: Good) -> None:
+    """The service's user may read what root installs, and a slash at an end means nothing."""
+    wrapper = machine.program("masked", f'#!/bin/bash\numask 077\n{DEPLOY}/deploy.sh "$@"\n')
+    machine.configure(PREFIX=f"{machine.root}/")
+    machine.deploy("--local", good("1.0.0"), script=wrapper)
+    assert machine.verdicts() == {"1.0.0": "good*"}
+    release = machine.root / "releases" / machine.current()
+    assert release.stat().st_mode & 0o777 == 0o755
+    for path in [machine.root, *machine.root.rglob("*")]:
+        shut = 0o044 if path.is_file() else 0o055
+        if path.name != ".lock" and not path.is_symlink():
+            assert path.stat().st_mode & shut == shut, path
+
+
+def test_folder_and_variables_of_who_calls_it(machine: Machine, good: Good) -> None:
+    """Root runs no Python of a folder where it happens to be, nor of its shell's variables."""
+    folder = machine.path / "somewhere"
+    folder.mkdir()
+    for name in ("venv", "pip", "sitecustomize", "json", "hashlib"):
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'RAN')!r}, 'w')\n")
+    wrapper = machine.program("elsewhere", f'#!/bin/bash\ncd {folder}\n{DEPLOY}/deploy.sh "$@"\n')
+    environ = {"PYTHONPATH": str(folder), "PYTHONHOME": "/nowhere"}
+    machine.deploy("--local", good("1.0.0"), script=wrapper, environ=environ)
+    assert machine.serving() == "1.0.0"
+    assert not (folder / "RAN").exists()
+
+
 def test_broken_release_is_rolled_back_by_itself(
     machine: Machine, good: Good, make_zip: MakeZip
 ) -> None:
@@ -93,18 +175,6 @@ def test_broken_release_is_rolled_back_by_itself(
     assert machine.serving() == "1.2.0"
 
 
-def test_release_that_never_becomes_ready_is_rolled_back(
-    machine: Machine, good: Good, make_zip: MakeZip
-) -> None:
-    machine.deploy("--local", good("1.0.0"))
-    machine.configure(READY_SECONDS=2)
-    mute = make_zip("1.1.0", edits={"tornado_webrtc/server.py": adding(MUTE)})
-    said = machine.deploy("--local", mute, status=1, environ={"DEPLOY_READY_SECONDS": "1"})
-    assert "this release waits for what never comes" in said
-    assert machine.serving() == "1.0.0"
-    assert machine.verdicts() == {"1.1.0": "bad", "1.0.0": "good*"}
-
-
 def test_first_release_of_all_is_broken(machine: Machine, make_zip: MakeZip) -> None:
     broken = make_zip("1.0.0", edits={"tornado_webrtc/server.py": adding(BROKEN)})
     said = machine.deploy("--local", broken, status=1)
@@ -112,20 +182,6 @@ def test_first_release_of_all_is_broken(machine: Machine, make_zip: MakeZip) -> 
     assert machine.current() == ""
     assert machine.verdicts() == {"1.0.0": "bad"}
     assert machine.calls()[-1] == "systemctl stop tornado-webrtc"
-
-
-def test_service_that_starts_something_else_is_not_taken_for_the_release(
-    machine: Machine, good: Good
-) -> None:
-    """A unit that was left on another folder would serve the old version for ever."""
-    machine.deploy("--local", good("1.0.0"))
-    first = machine.root / "releases" / machine.current()
-    systemctl = machine.path / "bin" / "systemctl"
-    text = systemctl.read_text().replace(f"{machine.root}/current/bin", f"{first}/bin")
-    machine.program("systemctl", text)
-    machine.deploy("--local", good("1.1.0"), status=1, environ={"DEPLOY_READY_SECONDS": "1"})
-    assert machine.current() == first.name
-    assert machine.serving() == "1.0.0"
 
 
 def test_configuration_that_the_new_release_refuses(
@@ -183,28 +239,6 @@ def test_failed_runs_do_not_fill_the_disk(machine: Machine, good: Good, make_zip
         machine.deploy("--local", broken, status=1)
     assert len(machine.releases()) == 4, "KEEP, the one that runs, and the last that failed"
     assert machine.verdicts() == {"1.1.0": "bad", "1.0.0": "good*"}
-
-
-def test_why_it_is_not_ready(machine: Machine, good: Good, make_zip: MakeZip) -> None:
-    machine.deploy("--local", good("1.0.0"))
-    machine.configure(READY_SECONDS=1)
-    new = good("1.1.0")
-    for url, why in (
-        (f"https://127.0.0.1:{machine.port}/readyz", r"curl: \(35\)"),
-        (f"http://127.0.0.1:{machine.port}/nothing", r"curl: \(22\) .*404"),
-    ):
-        said = machine.deploy("--local", new, status=1, environ={"DEPLOY_READY_URL": url})
-        assert re.search(rf"v1.1.0 is not ready: {re.escape(url)}: {why}", said), said
-    broken = make_zip("1.2.0", edits={"tornado_webrtc/server.py": adding(BROKEN)})
-    said = machine.deploy("--local", broken, status=1)
-    assert "v1.2.0 is not ready: tornado-webrtc.service does not run it" in said
-
-
-def test_proxies_of_the_machine_are_not_asked(machine: Machine, good: Good) -> None:
-    nowhere = "http://127.0.0.1:1"
-    environ = {"http_proxy": nowhere, "https_proxy": nowhere, "ALL_PROXY": nowhere}
-    machine.deploy("--local", good("1.0.0"), environ=environ)
-    assert machine.verdicts() == {"1.0.0": "good*"}
 
 
 def test_more_than_one_thing_to_do(machine: Machine, good: Good) -> None:
@@ -299,28 +333,29 @@ def test_only_one_run_at_a_time(machine: Machine, good: Good) -> None:
     assert machine.serving() == "1.1.0", "the server does not hold the lock"
 
 
-def test_told_to_stop_while_it_waits(machine: Machine, good: Good, make_zip: MakeZip) -> None:
-    """Whoever ends the run ends it in order: what was there serves."""
-    machine.deploy("--local", good("1.0.0"))
-    mute = make_zip("1.1.0", edits={"tornado_webrtc/server.py": adding(MUTE)})
-    asked = machine.path / "asked"
-    os.mkfifo(asked)
-    once = f"#!/bin/sh\n[ ! -p {asked} ] || {{ echo x > {asked}; rm {asked}; exit 1; }}\n"
-    machine.program("curl", f'{once}exec {shutil.which("curl")} "$@"\n')
-    process = machine.start("--local", mute)
-    assert asked.read_text() == "x\n"
-    process.terminate()
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert "back to" in said
-    assert machine.serving() == "1.0.0"
-    assert machine.verdicts() == {"1.1.0": "bad", "1.0.0": "good*"}
-    assert machine.leftovers() == set()
+CHMOD = """#!/bin/bash
+stat --format '%a %n' -- "${{@: -1}}" >> {machine}/modes
+exec {real} "$@"
+"""
+
+
+def test_lock_is_roots_alone(machine: Machine, good: Good) -> None:
+    """From its first moment; and one that an earlier version has left open to all is shut."""
+    real = shutil.which("chmod")
+    machine.program("chmod", CHMOD.format(machine=machine.path, real=real))
+    lock = machine.root / ".lock"
+    machine.deploy("--rollback", status=1)
+    assert (machine.path / "modes").read_text() == f"600 {lock}\n", "before it is shut"
+    lock.chmod(0o644)
+    machine.deploy("--rollback", status=1)
+    assert lock.stat().st_mode & 0o777 == 0o600
 
 
 RUNUSER = """#!/usr/bin/env bash
-# Notes the session that it is in, and which of its files is a lock; changes no user.
+# Notes the session that it is in, what it reads from, and which of its files is a lock;
+# changes no user.
 cut -d' ' -f6 /proc/$$/stat >> {machine}/sessions
+readlink /proc/$$/fd/0 >> {machine}/read
 find /proc/$$/fd -lname '*/.lock' >> {machine}/held
 while [ "$1" != -- ]; do shift; done
 shift
@@ -332,10 +367,12 @@ exec "$@"
 def test_service_user_gets_neither_the_lock_nor_the_terminal(machine: Machine, good: Good) -> None:
     machine.program("runuser", RUNUSER.format(machine=machine.path))
     machine.configure(RUN_AS="nobody")
-    process = machine.start("--local", good("1.0.0"))
+    text = f'#!/bin/bash\nexec {DEPLOY}/deploy.sh "$@" < {machine.settings}\n'
+    process = machine.start("--local", good("1.0.0"), script=machine.program("typed", text))
     said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said
     sessions = (machine.path / "sessions").read_text().split()
     assert sessions
     assert str(process.pid) not in sessions, "which is that of the script"
     assert (machine.path / "held").read_text() == ""
+    assert {*(machine.path / "read").read_text().split()} == {"/dev/null"}

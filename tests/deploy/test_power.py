@@ -1,5 +1,6 @@
 """deploy/deploy.sh: the power goes at the worst of moments, and nothing is lost."""
 
+import re
 import signal
 from collections.abc import Iterator
 
@@ -72,6 +73,35 @@ def test_power_cut_after(moment: str, worn: Machine, good: Good) -> None:
     assert worn.serving() == "1.0.0"
 
 
+def test_what_was_done_is_on_the_disk_before_it_is_relied_on(worn: Machine, good: Good) -> None:
+    """A killed script loses nothing that it has written; a power cut does, until `sync`."""
+    noted = worn.path / "noted"
+    worn.deploy("--local", good("1.1.0"), environ={"NOTED": str(noted)})
+    name = worn.current()
+    known = {name: "NEW", str(worn.root): "ROOT"}
+    lines = []
+    for line in noted.read_text().splitlines():
+        for text, short in known.items():
+            line = line.replace(text, short)  # noqa: PLW2901 - until it is short
+        if not line.startswith(("rm -rf", "systemctl show")):
+            lines.append(re.sub(r"\.incoming-\w+", "INCOMING", line))
+    worn.deploy("--rollback")
+    assert lines == [
+        "mv ROOT/INCOMING/unpacked ROOT/releases/.making-NEW",
+        "sync -f ROOT/releases/.making-NEW",
+        "mv -T ROOT/releases/.making-NEW ROOT/releases/NEW",
+        "mv ROOT/.pending ROOT/pending",
+        "sync -f ROOT",
+        "mv -T ROOT/.current ROOT/current",
+        "sync -f ROOT",
+        "systemctl reset-failed tornado-webrtc",
+        "systemctl restart tornado-webrtc",
+        "mv ROOT/releases/.verdict ROOT/releases/NEW/verdict",
+        "sync -f ROOT",
+        "rm ROOT/pending",
+    ]
+
+
 def test_script_is_killed_and_the_old_server_still_runs(worn: Machine, good: Good) -> None:
     """The link leads to a release that never ran: it is not taken for a good one."""
     before, pid = worn.current(), worn.pid()
@@ -96,6 +126,21 @@ def test_going_back_after_a_power_cut_goes_back_once(worn: Machine, good: Good) 
     assert worn.current() == before
     assert worn.listed()[before] == "good*"
     assert worn.serving() == "1.2.0"
+
+
+def test_release_to_go_back_to_is_gone(machine: Machine, good: Good) -> None:
+    """Somebody has tidied up by hand: no link leads nowhere then."""
+    machine.deploy("--local", good("1.0.0"))
+    pending = machine.root / "pending"
+    pending.write_text(f"20200101T000000Z-v0.9.0 {machine.current()} bad\n")
+    said = machine.deploy("--rollback", status=1)
+    assert "cannot be written down" not in said
+    pending.write_text(f"20200101T000000Z-v0.9.0 {machine.current()}\n")
+    machine.stop()
+    machine.deploy("--rollback", status=1)
+    assert machine.current() == ""
+    assert machine.verdicts() == {"1.0.0": "bad"}
+    assert machine.leftovers() == set()
 
 
 def test_power_cut_while_the_release_that_was_left_is_judged(worn: Machine, good: Good) -> None:

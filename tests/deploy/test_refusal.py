@@ -10,7 +10,7 @@ import pytest
 
 from tests.deploy.cloud import BUCKET, Cloud
 from tests.deploy.conftest import Good, MakeZip
-from tests.deploy.machine import Machine
+from tests.deploy.machine import OLD_PYTHON, Machine
 from tests.deploy.release import Workshop, pins, write_sum
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("deploy-refusal")]
@@ -28,9 +28,11 @@ def refused(machine: Machine, *arguments: object, cloud: Cloud | None = None) ->
 
 
 def test_release_comes_from_a_bucket(machine: Machine, cloud: Cloud, good: Good) -> None:
+    """From a folder in it as well."""
     path = good("1.0.0")
-    cloud.upload(path, path.with_name(f"{NAME}.sha256"))
-    machine.deploy("-b", BUCKET, "-f", NAME, environ=cloud.environ)
+    for each in (path, path.with_name(f"{NAME}.sha256")):
+        cloud.aws("s3", "cp", each, f"s3://{BUCKET}/qa/{each.name}")
+    machine.deploy("-b", BUCKET, "-f", f"qa/{NAME}", environ=cloud.environ)
     assert machine.serving() == "1.0.0"
     assert machine.leftovers() == set()
 
@@ -69,6 +71,19 @@ def test_names_that_are_none(machine: Machine, arguments: list[str], complaint: 
 def test_no_bucket_is_named(machine: Machine) -> None:
     machine.configure(BUCKET="")
     assert "no bucket is given" in refused(machine, "-f", NAME)
+
+
+def test_no_aws_command_line(machine: Machine, tmp_path: Path) -> None:
+    for folder in (Path("/bin"), Path("/usr/bin")):
+        for program in folder.iterdir():
+            link = tmp_path / program.name
+            if program.name != "aws" and not link.is_symlink():
+                link.symlink_to(program)
+    machine.configure(LINKS=machine.path / "links")
+    said = machine.deploy("-f", NAME, status=1, environ={"PATH": str(tmp_path)})
+    assert "error: the AWS command line is not here\n  Run install.sh.\n" in said
+    assert machine.releases() == []
+    assert machine.leftovers() == set()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +161,6 @@ def test_library_that_would_run_its_own_code(
 
 
 def test_python_is_too_old(machine: Machine, good: Good) -> None:
-    machine.program("old-python", "#!/bin/sh\nexit 1\n")
-    machine.configure(PYTHON=machine.path / "bin" / "old-python")
+    real = machine.path / "bin" / "quick-python"
+    machine.configure(PYTHON=machine.program("old-python", OLD_PYTHON.format(real=real)))
     assert "is no Python 3.11 or newer" in refused(machine, "--local", good("1.0.0"))

@@ -34,6 +34,15 @@ esac
 """
 
 
+UPLOADS = """#!/bin/sh
+# Notes what is uploaded, which can be done if there is a file `ok`; what is started then fails.
+case $* in
+*"s3 cp"*) echo "$4" >> {folder}/sent; [ -e {folder}/ok ] ;;
+*Status*) echo Failed ;;
+esac
+"""
+
+
 @pytest.fixture
 def zip_path(tmp_path: Path) -> Path:
     path = tmp_path / "tornado-webrtc-v1.0.0.zip"
@@ -97,6 +106,39 @@ def test_deployment_fails(
     assert "it did not become ready\n" in said
     assert f"error: the deployment ended with the status {status}" in said
     assert (machine.path / "statuses").read_text() == "", "it was asked until it was over"
+
+
+def test_waiting_has_an_end(
+    machine: Machine, cloud: Cloud, zip_path: Path, instance: str, told: Callable[..., None]
+) -> None:
+    """Here a second is a hundredth of one."""
+    told(*["InProgress"] * 10_000)
+    clock = f"+0 x{100}"
+    arguments = ("-f", clock, SCRIPT, "-b", BUCKET, "-i", instance, "-f", zip_path, "-t", "30")
+    environ = {**cloud.environ, "POLL_SECONDS": "0"}
+    faketime = Path(shutil.which("faketime") or "")
+    said = machine.deploy(*arguments, script=faketime, environ=environ, status=1)
+    assert "error: the deployment ended with the status InProgress" in said
+
+
+def test_checksum_goes_last(machine: Machine, zip_path: Path) -> None:
+    """A machine that finds both finds them whole; without the ZIP there is no sum of it."""
+    machine.program("aws", UPLOADS.format(folder=machine.path))
+    words = ("-b", BUCKET, "-i", INSTANCE, "-f", zip_path)
+    machine.deploy(*words, script=SCRIPT, status=1)
+    sent = machine.path / "sent"
+    assert sent.read_text().split() == [str(zip_path)]
+    sent.unlink()
+    (machine.path / "ok").touch()
+    machine.deploy(*words, script=SCRIPT, status=1)
+    assert sent.read_text().split() == [str(zip_path), f"{zip_path}.sha256"]
+
+
+def test_machine_that_nobody_knows(machine: Machine, zip_path: Path) -> None:
+    machine.program("aws", '#!/bin/sh\n[ "$1" != ssm ]')
+    words = ("-b", BUCKET, "-i", INSTANCE, "-f", zip_path)
+    said = machine.deploy(*words, script=SCRIPT, status=1)
+    assert f"error: no command can be sent to {INSTANCE}" in said
 
 
 def test_nothing_can_be_uploaded(machine: Machine, cloud: Cloud, zip_path: Path) -> None:

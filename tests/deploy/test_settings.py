@@ -74,6 +74,7 @@ def test_nothing_to_do(machine: Machine) -> None:
         ("PREFIX=/", "the setting PREFIX is '/', no plain path"),
         ("CONF=/etc/a b/server.ini", "the setting CONF is '/etc/a b/server.ini', no plain path"),
         ("CONF=/etc/own.ini", "is '/etc/own.ini', it has to be in a folder of its own"),
+        ("CONF=/usr/local/etc/own.ini", "it has to be in a folder of its own"),
         ("$(touch RAN)=1", "found '$(touch RAN)=1'"),
         ("x[$(touch RAN)]=1", "found 'x[$(touch RAN)]=1'"),
     ],
@@ -181,6 +182,17 @@ def test_settings_that_others_can_write_are_not_believed(machine: Machine, mode:
 def test_settings_of_somebody_else_are_not_believed(machine: Machine) -> None:
     os.chown(machine.settings, 65534, 65534)
     assert "can be written by others (owner 65534" in machine.deploy("--list", status=1)
+
+
+def test_link_to_settings(machine: Machine) -> None:
+    """What it leads to is looked at: links have no rights of their own."""
+    link = machine.path / "link.conf"
+    link.symlink_to(machine.settings)
+    assert machine.deploy("--list", "--settings", link) == ""
+    machine.settings.chmod(0o666)
+    assert f"{link} can be written by others" in machine.deploy(
+        "--list", "--settings", link, status=1
+    )
 
 
 def test_environment_wins(machine: Machine) -> None:
