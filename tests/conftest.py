@@ -34,7 +34,7 @@ _SLOW = re.compile(
     r"Executing <.*> took \d+\.\d+ seconds|plugin \w+: .* blocked the whole server", re.DOTALL
 )
 _SLOW_CALLBACK_S = 10.0
-_TASK_GRACE_S = 1.0
+_TASK_GRACE_S = 10.0
 
 ExpectLog = Callable[[str], None]
 

@@ -51,7 +51,10 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("", "collection", "config", "credential", "isolation", "request", "signaling", "errors"),
     ),
     "figure": (),
-    "hookspecs": ("", "config", "credential", "hooks", "request", "signaling", "errors"),
+    "turnspecs": ("", "hooks"),
+    "hookspecs": (
+        *("", "config", "credential", "hooks", "request", "signaling", "turnspecs", "errors"),
+    ),
     # The parts.
     "ban": ("errors",),
     "banfile": ("ban", "state", "errors"),
@@ -107,7 +110,10 @@ TABLE: dict[str, tuple[str, ...]] = {
 # What it may import for annotations only, under `if TYPE_CHECKING:`.
 _ANNOTATIONS = (*_BASIS, *_PARTS, "server")
 ANNOTATIONS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    (*("request", "collection", "figure", "hooks", "hookspecs", "server", "cli"), *_PARTS, PLUGIN),
+    (
+        *("request", "collection", "figure", "hooks", "turnspecs", "hookspecs", "server", "cli"),
+        *(*_PARTS, PLUGIN),
+    ),
     _ANNOTATIONS,
 )
 

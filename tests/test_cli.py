@@ -1,5 +1,6 @@
 """The command line: what it prints, how it exits, and that it serves until it is told to stop."""
 
+import os
 import re
 import signal
 import socket
@@ -214,6 +215,17 @@ def test_file_that_is_not_there_exits_78(tmp_path: Path, command: list[str]) -> 
     assert (result.exit_code, result.stdout) == (78, "")
     assert "1 problem in" in result.stderr
     assert "missing.ini" in result.stderr
+
+
+def test_file_that_may_not_be_read_is_a_fault_of_the_configuration(
+    unprivileged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = unprivileged / "server.ini"
+    conf.touch(mode=0o200)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # it would ask for the user who began
+    result = run("--conf", conf, "check")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "server.ini: cannot be read: Permission denied" in result.stderr
 
 
 def test_check_loads_the_certificate(made: Scaffold) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.hook_server import HookServer, outcome
-from tornado_webrtc import hooks
+from tornado_webrtc import hookimpl, hooks
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.hooks import Denied, IceServer, Identity, Refused, TurnCredential
 from tornado_webrtc.hookspecs import KINDS
@@ -414,6 +414,42 @@ async def test_all_are_told(server: HookServer, expect_log: ExpectLog) -> None:
     assert told == ["sync"]
     await server.hooks.settle()
     assert told == ["sync", "async"]
+
+
+async def test_plugin_is_told_after_its_answer_that_nobody_waits_for(server: HookServer) -> None:
+    told: list[str] = []
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        @hookimpl
+        async def permit_join(self) -> None:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await go_on.wait()
+                told.append("slow: answered")
+
+        @hookimpl
+        def join_abandoned(self, request: str) -> None:
+            told.append(f"slow: {request}")
+
+    @server.add("quick", "join_abandoned")
+    def _(request: str) -> None:
+        told.append(f"quick: {request}")
+
+    server.manager.register(Slow(), "slow")
+    task = asyncio.create_task(server.hooks.permit("permit_join", request="it"))
+    async with asyncio.timeout(5):
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        server.hooks.notify("join_abandoned", after="permit_join", request="it")
+        assert told == ["quick: it"], "it was not asked"
+        go_on.set()
+        await server.hooks.settle()
+    assert told[1:] == ["slow: answered", "slow: it"]
 
 
 def test_async_notification_without_a_loop(server: HookServer, expect_log: ExpectLog) -> None:

@@ -1,6 +1,8 @@
 """A plugin's function fails alone: as a `PluginError`, in the log, and not too often there."""
 
 import asyncio
+import contextlib
+import functools
 import logging
 import sys
 import time
@@ -196,6 +198,75 @@ def test_background_needs_an_event_loop(expect_log: ExpectLog) -> None:
         Isolation(1).wait_later("lamp", "peer_left", forever())
 
 
+async def test_telling(expect_log: ExpectLog) -> None:
+    expect_log("plugin lamp: left raised ValueError")
+    done: list[str] = []
+
+    async def note(word: str) -> None:
+        done.append(word)
+
+    calls = Isolation(5)
+    calls.tell("lamp", "left", lambda: done.append("at once"))
+    calls.tell("lamp", "left", lambda: calls.call("lamp", "left", fail, ValueError()))
+    calls.tell("lamp", "left", lambda: note("in the background"), after="join")
+    assert done == ["at once"]
+    await calls.settle()
+    assert done == ["at once", "in the background"]
+
+
+async def test_telling_after_what_nobody_waits_for_any_more() -> None:
+    """Of that plugin and that function only."""
+    done: list[str] = []
+    began, released = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await forever()
+        await released.wait()
+        done.append("join")
+
+    calls = Isolation(60)
+    task = asyncio.create_task(calls.wait("lamp", "join", slow()))
+    async with asyncio.timeout(5):
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for plugin, after in (("lamp", "join"), ("lamp", "other"), ("radio", "join"), ("lamp", "")):
+            told = functools.partial(done.append, f"{plugin} after {after}")
+            calls.tell(plugin, "left", told, after=after)
+        assert done == ["lamp after other", "radio after join", "lamp after "]
+        released.set()
+        await calls.settle()
+    assert done[3:] == ["join", "lamp after join"]
+    calls.tell("lamp", "left", functools.partial(done.append, "nothing to wait for"), after="join")
+    assert done[5:] == ["nothing to wait for"]
+
+
+async def test_telling_does_not_wait_without_end() -> None:
+    began, released, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await forever()
+        await released.wait()
+
+    calls = Isolation(0.02)
+    task = asyncio.create_task(calls.wait("lamp", "join", stubborn(), 60))
+    async with asyncio.timeout(5):
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        calls.tell("lamp", "left", told.set, after="join")
+        assert not told.is_set()
+        await told.wait()
+        released.set()
+        await calls.settle()
+
+
 async def test_discarded_awaitables_leave_nothing_behind() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     discard(future)
@@ -204,7 +275,7 @@ async def test_discarded_awaitables_leave_nothing_behind() -> None:
 
 
 def test_blocking_is_reported(expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    expect_log(r"^plugin lamp: start blocked the whole server.*\(0\.0 s\)$")
+    expect_log(r"^plugin lamp: start blocked the whole server.*\(\d+\.\d s\)$")
     monkeypatch.setattr(isolation, "BLOCKED_S", 0.001)
     Isolation(1).call("lamp", "start", time.sleep, 0.002)
 
@@ -217,7 +288,7 @@ def fully(seconds: float) -> None:
 async def test_blocking_between_two_waits_is_reported(
     caplog: pytest.LogCaptureFixture, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expect_log(r"^plugin lamp: the handler of dim blocked the whole server.*\(0\.1 s\)$")
+    expect_log(r"^plugin lamp: the handler of dim blocked the whole server.*\(\d+\.\d s\)$")
     monkeypatch.setattr(isolation, "BLOCKED_S", 0.05)
 
     async def dim() -> str:

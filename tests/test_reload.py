@@ -1,6 +1,7 @@
 """What a configuration that was read again changes, key by key."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +10,7 @@ import pytest
 from tests.conftest import ExpectLog
 from tornado_webrtc import hookimpl
 from tornado_webrtc.config import Config, General, Plugins, Signaling, Turn
-from tornado_webrtc.errors import ConfigError, Problem
+from tornado_webrtc.errors import ConfigError, PluginError, Problem
 from tornado_webrtc.hooks import Doubt, PluginContext
 from tornado_webrtc.pluginmanager import FoundPlugin
 from tornado_webrtc.reload import ReloadReport, check_files, compare, fingerprints
@@ -144,6 +145,30 @@ class Reader:
         return [Doubt("it is old")] if self._file.exists() else ["it is gone"]
 
 
+class Antenna:
+    """A plugin that says what it is told to, at a key that is live and at one that is not."""
+
+    def __init__(self, context: PluginContext) -> None:
+        self._settings = context.settings
+
+    @hookimpl
+    def check(self) -> list[str]:
+        if reason := self._settings["raises"]:
+            raise PluginError("antenna", reason)
+        return list(self._settings["says"])
+
+
+ANTENNA = """
+# live
+says = force_list(default=list())
+# live
+raises = string(default="")
+mast = string(default="")
+[feeder]
+length = integer(default=1)
+"""
+
+
 class Careless:
     """A plugin that must not be constructed twice."""
 
@@ -181,6 +206,42 @@ async def test_files_are_looked_at_with_the_new_settings(tmp_path: Path) -> None
     with pytest.raises(ConfigError) as error:
         await check_files(plugins, gone)
     assert error.value.problems == (Problem("a.ini, plugin reader", "it is gone"),)
+
+
+def antenna(says: list[str], raises: str = "") -> tuple[list[FoundPlugin], Config]:
+    settings = {"says": says, "raises": raises, "mast": "", "feeder": {"length": 1}}
+    config = Config(path=Path("a.ini"), plugin_settings={"antenna": settings})
+    return [replace(found(Antenna), settings_spec=ANTENNA)], config
+
+
+@pytest.mark.parametrize("key", ["antenna.mast", "antenna.feeder.length"])
+@pytest.mark.parametrize("raises", [False, True])
+async def test_what_needs_a_restart_is_in_use_whatever_is_wrong_with_it(
+    key: str, raises: bool
+) -> None:
+    text = f"{key}: it has fallen"
+    plugins, config = antenna([] if raises else [text], text if raises else "")
+    (doubt,) = await check_files(plugins, config)
+    assert (doubt.where, doubt.message) == (f"a.ini, {key}", "it has fallen")
+    assert "goes on with what it has had since its start" in doubt.hint
+
+
+@pytest.mark.parametrize(
+    ("says", "raises"),
+    [
+        (["antenna.says: it is rude"], ""),
+        (["antenna: it is rude"], ""),
+        (["it is rude"], ""),
+        ([], "antenna.says: it is rude"),
+        ([], "it is rude"),
+    ],
+)
+async def test_what_is_live_has_to_be_right(says: list[str], raises: str) -> None:
+    plugins, config = antenna([*says, "antenna.mast: it has fallen"], raises)
+    with pytest.raises(ConfigError) as error:
+        await check_files(plugins, config)
+    (problem,) = error.value.problems
+    assert problem.message.endswith("it is rude")
 
 
 async def test_plugin_that_cannot_be_constructed(expect_log: ExpectLog) -> None:

@@ -68,6 +68,13 @@ def test_password_of_a_room_is_not_shown() -> None:
     assert "room='blue'" in repr(request)
 
 
+def test_requests_to_join_are_told_apart() -> None:
+    """Plugins keep them from `permit_join` to `join_abandoned`."""
+    first, second = (JoinRequest("1", "", "", "blue", "192.0.2.1", None, query={}) for _ in "ab")
+    assert first != second
+    assert {first, second, first} == {second, first}
+
+
 def test_denial_has_a_code() -> None:
     assert Denied("no").code == "denied"
 

@@ -328,9 +328,9 @@ async def test_new_that_is_being_judged_came_in_time(site: Site) -> None:
     site.add_plugin(
         "slow",
         "import asyncio\nfrom tornado_webrtc import hookimpl\n"
-        "@hookimpl\nasync def permit_join():\n    await asyncio.sleep(3)\n",
+        "@hookimpl\nasync def permit_join():\n    await asyncio.sleep(1.5)\n",
     )
-    server = await site.start("[signaling]\nhello_timeout_s = 2\n")
+    server = await site.start("[signaling]\nhello_timeout_s = 1\n")
     async with await WireClient.connect(server.port) as client:
         await client.register("1")
         await client.send("leave", None)
@@ -338,7 +338,7 @@ async def test_new_that_is_being_judged_came_in_time(site: Site) -> None:
 
 
 async def test_refused_new_has_to_be_followed_by_another(site: Site) -> None:
-    server = await site.start("[signaling]\nhello_timeout_s = 0.3\n")
+    server = await site.start("[signaling]\nhello_timeout_s = 1\n")
     async with await WireClient.connect(server.port) as client:
         await client.send("new", {"id": ""})
         assert (await client.read())["data"]["code"] == "bad-message"

@@ -353,16 +353,18 @@ async def _(site: ReloadSite) -> AsyncIterator[None]:
         await site.allocated()
     yield
     assert site.turn.driver.counters().get("dropped-challenge-limit", 0) == 0
-    for _ in range(4):
-        await site.allocated()
-    late = asyncio.create_task((await site.turn.udp()).try_to_allocate())
+    clients = [await site.turn.udp() for _ in range(20)]
+    asking = [asyncio.create_task(client.try_to_allocate()) for client in clients]
+    assert await asking[0] == 0
     await until(lambda: site.turn.driver.counters().get("dropped-challenge-limit", 0) > 0)
-    late.cancel()
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
 
 
 async def limited(client: TurnClient, peer: Any, site: ReloadSite) -> None:
-    """Of three datagrams, the bucket has room for the first two."""
-    for text in (b"1" * 600, b"2" * 600, b"3" * 600):
+    """The second datagram passes too, and leaves a minute's debt behind."""
+    for text in (b"1" * 600, b"2" * 60_000, b"3"):
         client.send_channel(text)
     assert [(await peer.receive())[0][:1] for _ in range(2)] == [b"1", b"2"]
     await until(lambda: site.turn.driver.counters()["relay-dropped-quota"] == 1)

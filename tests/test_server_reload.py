@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -32,6 +33,37 @@ async def test_nothing_changed(site: ReloadSite) -> None:
 
 
 # --- what is refused ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [socket.EAI_AGAIN, socket.EAI_NONAME])
+@pytest.mark.parametrize("key", ["turn.public_ip", "turn.bind"])
+async def test_secret_is_changed_while_names_cannot_be_looked_up(
+    site: ReloadSite,
+    expect_log: ExpectLog,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    number: int,
+) -> None:
+    """The server has had its addresses since the start; what was stolen has to go now."""
+    if key == "turn.public_ip":
+        expect_log("clients are told to connect to 127.0.0.1, which leads each client to itself")
+    await site.start({key: "localhost,"})
+    client = await site.allocated()
+
+    def fail(*_: object, **_more: object) -> None:
+        raise socket.gaierror(number, "nobody knows")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    expect_log(rf"{key}: localhost cannot be looked up \(nobody knows\)")
+    report = await site.reload({"turn.secret": "another-long-secret"})
+    assert report.applied == ("turn.secret",)
+    (said,) = report.warnings
+    assert f"{key}: localhost cannot be looked up (nobody knows)" in said
+    assert site.server.secrets == ("another-long-secret",)
+    assert await client.refresh(600) == 0
+    assert await (await site.turn.udp()).try_to_allocate() == 401
+    assert (await site.reload({})).warnings == (), "it was said"
+
 
 BAD = [
     ({"signaling.ping_s": "often"}, "signaling.ping_s"),

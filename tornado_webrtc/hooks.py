@@ -9,6 +9,7 @@ it never takes the server down and never lets anybody in.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import math
@@ -148,7 +149,7 @@ class Hooks:
                 return verdict
         return None
 
-    def notify(self, name: str, /, **arguments: Any) -> None:
+    def notify(self, name: str, /, *, after: str = "", **arguments: Any) -> None:
         """Tell every plugin; results are ignored and failures only logged.
 
         Asynchronous implementations run on as tasks of their own: `settle` waits
@@ -156,15 +157,13 @@ class Hooks:
 
         Args:
             name: The hook.
+            after: Another hook: a plugin is told when what it was asked there and did not answer
+                in time, or before nobody waited any more, is over.
             **arguments: What the hook's specification lists.
         """
         for implementation in self._implementations(name):
-            try:
-                result = self._call(implementation, arguments)
-                if inspect.isawaitable(result):
-                    self._isolation.wait_later(implementation.plugin, name, result)
-            except PluginError:
-                continue
+            call = functools.partial(self._call, implementation, arguments)
+            self._isolation.tell(implementation.plugin, name, call, after=after)
 
     async def settle(self) -> None:
         """Wait until asynchronous notifications have finished or timed out."""

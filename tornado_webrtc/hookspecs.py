@@ -3,7 +3,8 @@
 A hook's kind decides how it is asked (`tornado_webrtc.hooks`): *register* hooks
 once while the server is built, *lookup* hooks until one plugin has an answer,
 *permit* hooks until one plugin objects, *notify* hooks all (results are ignored and
-failures logged), *life cycle* hooks one plugin at a time.
+failures logged), *life cycle* hooks one plugin at a time. Those about the TURN server stand
+in `tornado_webrtc.turnspecs`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from tornado_webrtc.turnspecs import (
+    allocation_created,
+    allocation_deleted,
+    allocation_refreshed,
+    channel_bound,
+    permission_created,
+    permit_allocation,
+    permit_relay,
+    turn_credential,
+)
+
 if TYPE_CHECKING:
     import click
 
@@ -21,6 +33,44 @@ if TYPE_CHECKING:
     from tornado_webrtc.listener import StreamProtocol
     from tornado_webrtc.server import Server
     from tornado_webrtc.signaling import Peer, Session
+
+__all__ = [
+    "KINDS",
+    "allocation_created",
+    "allocation_deleted",
+    "allocation_refreshed",
+    "authenticate",
+    "channel_bound",
+    "check",
+    "cli_commands",
+    "collections",
+    "counters",
+    "gauges",
+    "http_handlers",
+    "ice_servers",
+    "join_abandoned",
+    "message_types",
+    "peer_joined",
+    "peer_left",
+    "permission_created",
+    "permit_allocation",
+    "permit_call",
+    "permit_join",
+    "permit_message",
+    "permit_relay",
+    "scope_for",
+    "server_draining",
+    "server_started",
+    "server_stopped",
+    "session_answered",
+    "session_ended",
+    "session_offered",
+    "settings_changed",
+    "start",
+    "stop",
+    "stream_protocols",
+    "turn_credential",
+]
 
 hookspec = pluggy.HookspecMarker("tornado_webrtc")
 
@@ -36,7 +86,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         *("permit_allocation", "permit_relay"),
     ),
     "notify": (
-        *("peer_joined", "peer_left"),
+        *("join_abandoned", "peer_joined", "peer_left"),
         *("session_offered", "session_answered", "session_ended"),
         *("allocation_created", "allocation_refreshed", "allocation_deleted"),
         *("permission_created", "channel_bound"),
@@ -59,7 +109,8 @@ def check() -> Any:
 
     Returns:
         A list of sentences about what is wrong or doubtful, without secrets. One that begins with
-        a key, as in ``NAME.key: ...``, is listed with its line. None if there is nothing to say.
+        a key, as in ``NAME.key: ...``, is listed with its line; at a reload it is a warning if
+        that key needs a restart: what it names is in use. None if there is nothing to say.
     """
 
 
@@ -236,27 +287,14 @@ def ice_servers(request: hooks.IceRequest) -> Sequence[hooks.IceServer] | None:
 
 
 @hookspec
-def turn_credential(request: hooks.CredentialRequest) -> hooks.TurnCredential | None:
-    """Say which password belongs to a TURN user name.
-
-    Called when a TURN client shows a name for the first time, not again while
-    it has an allocation. First result wins; a plugin that fails is skipped. By
-    default the names are those of ``/api/turn`` and of ``turn.users_file``.
-
-    Args:
-        request: The name, and who uses it.
-
-    Returns:
-        The credential, or None.
-    """
-
-
-@hookspec
 def permit_join(request: hooks.JoinRequest) -> hooks.Denied | bool | None:
     """Object to a peer that wants to register.
 
     Called when a peer registers, after `authenticate` and `scope_for`, before anybody sees it.
-    All plugins are asked until one denies; without objection the peer joins.
+    All plugins are asked until one denies; without objection the peer joins, unless its id is
+    taken or it goes meanwhile: then `join_abandoned` is called. Also called, with `update`,
+    when a registered peer wants to show another name or user agent; one that may not keeps
+    both, its connection and its place.
 
     Args:
         request: The peer as it would be registered.
@@ -301,34 +339,16 @@ def permit_call(request: hooks.CallRequest) -> hooks.Denied | bool | None:
 
 
 @hookspec
-def permit_allocation(request: hooks.AllocationRequest) -> hooks.Denied | bool | None:
-    """Object to an allocation on the TURN server.
+def join_abandoned(request: hooks.JoinRequest) -> Any:
+    """Learn that nothing came of a request to join.
 
-    Called for a new allocation, after the credential was checked and quotas
-    were. All plugins are asked until one denies; without objection it is made.
-    The client of a denied one gets the error 403.
-
-    Args:
-        request: Who wants it.
-
-    Returns:
-        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
-    """
-
-
-@hookspec
-def permit_relay(request: hooks.RelayRequest) -> hooks.Denied | bool | None:
-    """Object to relaying to a peer.
-
-    Called for every peer that an allocation wants a permission or a channel
-    for, also when it refreshes them, after the peer policy; never for relayed
-    datagrams. All plugins are asked until one denies. The client gets the error 403.
+    Called once for each request that `permit_join` was asked about, if `peer_joined` does not
+    follow: it was denied, the id is taken, or the client went. Never for an update. The plugin's
+    own `permit_join` has ended by then, if that takes no longer than 5 s. Give up here what
+    was kept for the peer there.
 
     Args:
-        request: The allocation and the peer.
-
-    Returns:
-        None or True to permit; False, `Denied`, anything else, a failure or a time-out denies.
+        request: The same object that `permit_join` got.
     """
 
 
@@ -386,68 +406,6 @@ def session_ended(session: Session, reason: str) -> Any:
     Args:
         session: The session; without `answered_at` it was never answered.
         reason: Why, in a word or a few.
-    """
-
-
-@hookspec
-def allocation_created(allocation: hooks.TurnAllocation) -> Any:
-    """Learn that a TURN client has an allocation.
-
-    Called after the client was answered.
-
-    Args:
-        allocation: The allocation.
-    """
-
-
-@hookspec
-def allocation_refreshed(allocation: hooks.TurnAllocation) -> Any:
-    """Learn that an allocation goes on.
-
-    Called after each Refresh request that extended it.
-
-    Args:
-        allocation: The allocation.
-    """
-
-
-@hookspec
-def allocation_deleted(
-    allocation: hooks.TurnAllocation, traffic: hooks.TurnTraffic, reason: str
-) -> Any:
-    """Learn that an allocation is over.
-
-    Called when its socket is closed.
-
-    Args:
-        allocation: The allocation.
-        traffic: What it relayed.
-        reason: Why, in a word or a few.
-    """
-
-
-@hookspec
-def permission_created(allocation: hooks.TurnAllocation, peer_ip: str) -> Any:
-    """Learn that an allocation may relay to and from an address.
-
-    Called when a permission is installed or refreshed.
-
-    Args:
-        allocation: The allocation.
-        peer_ip: The peer's address.
-    """
-
-
-@hookspec
-def channel_bound(allocation: hooks.TurnAllocation, number: int, peer: hooks.SocketAddress) -> Any:
-    """Learn that an allocation uses a channel for a peer.
-
-    Called when a channel is bound or refreshed.
-
-    Args:
-        allocation: The allocation.
-        number: The channel number.
-        peer: The peer's address and port.
     """
 
 

@@ -58,7 +58,7 @@ class Isolation:
         self._serves = serves
         self._repeats = Repeats(clock)
         self._background: set[asyncio.Task[None]] = set()
-        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._abandoned: dict[asyncio.Task[Any], tuple[str, str]] = {}
 
     def call(
         self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -112,10 +112,10 @@ class Isolation:
         try:
             await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
-            self._abandon(task)
+            self._abandon(task, plugin, what)
             raise
         if not task.done():
-            self._abandon(task)
+            self._abandon(task, plugin, what)
             raise self.failure(plugin, what, f"did not finish within {timeout_s:g} s")
         if task.cancelled():
             raise self.failure(plugin, what, "was cancelled from within")
@@ -140,7 +140,40 @@ class Isolation:
             discard(awaitable)
             reason = "is asynchronous, but no event loop runs"
             raise self.failure(plugin, what, reason) from None
-        task = loop.create_task(self._swallow(plugin, what, awaitable))
+        self._keep(loop.create_task(self._swallow(plugin, what, awaitable)))
+
+    def tell(self, plugin: str, what: str, call: Callable[[], Any], *, after: str = "") -> None:
+        """Call a function whose result nobody wants; what it returns is awaited in the background.
+
+        Args:
+            plugin: The plugin that it belongs to.
+            what: What it is.
+            call: Calls it, as `call` does.
+            after: Another function of the plugin. Where somebody stopped waiting for that one,
+                it ends first, or has had the time-out to do so.
+        """
+        running = [
+            task
+            for task, key in (self._abandoned.items() if after else ())
+            if key == (plugin, after) and not task.done()
+        ]
+        if running:
+            self._keep(asyncio.create_task(self._tell_after(running, plugin, what, call)))
+            return
+        try:
+            result = call()
+            if inspect.isawaitable(result):
+                self.wait_later(plugin, what, result)
+        except PluginError:
+            return
+
+    async def _tell_after(
+        self, running: list[asyncio.Task[Any]], plugin: str, what: str, call: Callable[[], Any]
+    ) -> None:
+        await asyncio.wait(running, timeout=self._timeout_s)
+        self.tell(plugin, what, call)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -175,13 +208,13 @@ class Isolation:
         except PluginError:
             return
 
-    def _abandon(self, task: asyncio.Task[Any]) -> None:
+    def _abandon(self, task: asyncio.Task[Any], plugin: str, what: str) -> None:
         task.cancel()
-        self._abandoned.add(task)
+        self._abandoned[task] = plugin, what
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._abandoned.discard(task)
+        self._abandoned.pop(task, None)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not log it as lost
 

@@ -29,6 +29,8 @@ IsLive = Callable[[Key], bool]
 
 _ABSENT = object()
 
+_LATER = "The server goes on with what it has had since its start; another start would fail now."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadReport:
@@ -207,6 +209,10 @@ def _digest(path: Path) -> bytes | None:
 async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Problem, ...]:
     """Let plugins look at the files that their settings name, as ``tornado-webrtc check`` does.
 
+    What a setting names that needs a restart, the process has had since its start. That it could
+    not be had now, an address behind a name for example, is no reason to leave a secret in force
+    that has to go: it is a warning.
+
     Args:
         found: The plugins that run. Those with a hook `check` are constructed once more.
         config: What is going to hold.
@@ -215,7 +221,7 @@ async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Pro
         What they find doubtful.
 
     Raises:
-        ConfigError: With everything that they found wrong.
+        ConfigError: With everything else that they found wrong.
     """
     asked: Sequence[FoundPlugin] = [each for each in found if "check" in implemented(each.module)]
     try:
@@ -224,6 +230,19 @@ async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Pro
     except PluginError as error:
         raise ConfigError([problem_of(error.plugin, error.reason, config)]) from error
     examination = await plugins.check()
-    if examination.problems:
-        raise ConfigError(examination.problems)
-    return examination.doubts
+    settled = _settled({each.name: each.settings_spec for each in asked}, config)
+    problems = [each for each in examination.problems if each.where not in settled]
+    if problems:
+        raise ConfigError(problems)
+    later = (replace(each, hint=_LATER) for each in examination.problems)
+    return (*examination.doubts, *later)
+
+
+def _settled(specs: Mapping[str, str], config: Config) -> set[str]:
+    """The places of settings that are as they were at the start."""
+    keys = [key for key, mark in marks().items() if mark != "live"]
+    for plugin, spec in specs.items():
+        is_live = _is_live_in(spec)
+        written = _leaves((plugin,), config.plugin_settings.get(plugin, {}))
+        keys += [".".join(key) for key, _ in written if not is_live(key)]
+    return {config.where(key) for key in keys}

@@ -140,9 +140,11 @@ class AuthRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class JoinRequest:
     """A peer that wants to register, already authenticated if anybody asks.
+
+    No two are equal: `permit_join` and `join_abandoned` get the same one.
 
     Attributes:
         peer_id: The id it wants.
@@ -154,6 +156,7 @@ class JoinRequest:
         room: What the client asked for, in ``new`` or in the query.
         password: The room's, as the client gave it in ``new``; never shown in a repr.
         query: The arguments of the WebSocket's URL.
+        update: It is registered, in this scope, and wants to show another name or user agent.
     """
 
     peer_id: str
@@ -165,6 +168,7 @@ class JoinRequest:
     room: str | None = None
     password: str | None = field(default=None, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True)

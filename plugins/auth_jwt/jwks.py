@@ -14,6 +14,7 @@ MAX_KEYS = 64
 """A token without `kid` is tried with every key that could be meant."""
 
 _MAX_KID_SHOWN = 40
+_MAX_SKIPPED_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,29 @@ class KeySet:
     """What a set holds.
 
     Attributes:
-        keys: Those that can be used.
+        keys: Those that can be used; perhaps none.
         skipped: A sentence for each other one.
     """
 
     keys: tuple[Key, ...]
     skipped: tuple[str, ...]
+
+    @property
+    def fault(self) -> str:
+        """Why nobody gets in with it; "" if there is a key that can be used."""
+        if self.keys:
+            return ""
+        return "; ".join(("no key of the set can be used", *self.skipped[:_MAX_SKIPPED_SHOWN]))
+
+    def usable(self) -> tuple[Key, ...]:
+        """The keys that can be used.
+
+        Raises:
+            UnusableKeyError: There is none.
+        """
+        if self.fault:
+            raise UnusableKeyError(self.fault)
+        return self.keys
 
 
 def read_key_set(content: bytes, algorithms: Sequence[str]) -> KeySet:
@@ -41,7 +59,7 @@ def read_key_set(content: bytes, algorithms: Sequence[str]) -> KeySet:
         algorithms: Those that are allowed; a key for none of them is skipped.
 
     Raises:
-        UnusableKeyError: It is no such set, or no key of it can be used.
+        UnusableKeyError: It is no such set.
     """
     keys: list[Key] = []
     skipped: list[str] = []
@@ -52,8 +70,6 @@ def read_key_set(content: bytes, algorithms: Sequence[str]) -> KeySet:
             keys.append(key)
         except UnusableKeyError as error:
             skipped.append(f"key {number}{_shown_kid(jwk)}: {error}")
-    if not keys:
-        raise UnusableKeyError("; ".join(("no key of the set can be used", *skipped[:5])))
     return KeySet(tuple(keys), tuple(skipped))
 
 

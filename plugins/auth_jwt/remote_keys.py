@@ -3,7 +3,7 @@
 Nothing blocks. Of several that need the set one fetch is made. Keys that tokens name
 and the set has not are asked for at once, but not more often than every `REFETCH_S`
 seconds: anybody can write a token that names a key. While the source is down the last
-good set holds.
+good set holds; a set without a key that can be used ends it at once.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _MAX_DOUBLINGS = 5
 
 _EARLY = 0.8
 """The part of its time to live after which a set is fetched again."""
+
+_LEAST_S = 0.001
+"""Seconds that a request has at least: Tornado takes 0 for as long as it likes."""
 
 _OK = 200
 _MOVED = {301, 302, 303, 307, 308}
@@ -96,7 +99,7 @@ class RemoteKeys:
 
     Attributes:
         counters: How often what happened: ``jwks.fetches``, ``jwks.failures``.
-        error: Why the last fetch failed; "" if it did not.
+        error: Why the last fetch failed, or brought no key; "" if it brought one.
     """
 
     def __init__(
@@ -168,6 +171,8 @@ class RemoteKeys:
         """Say what is wrong with the file of authorities, or nothing."""
         try:
             await self._context()
+        except _FetchError:
+            return ""  # the disk is slow just now: whoever fetches hears of it
         except ssl.SSLError:
             return f"{self._ca_file} holds no certificate in PEM form"
         except OSError as error:
@@ -213,20 +218,26 @@ class RemoteKeys:
             self._flight = None
 
     def _take(self, found: KeySet) -> None:
-        if self.error or found.keys != self._keys:
+        """Go by a set, be it an empty one: so an issuer takes back all of its keys."""
+        if found.keys and (self.error or found.keys != self._keys):
             self._say(logging.INFO, f"keys read from {self._place}: {len(found.keys)}")
-        if found.skipped and found.skipped != self._skipped:
+        if found.keys and found.skipped and found.skipped != self._skipped:
             skipped = "; ".join(found.skipped)
             self._say(logging.INFO, f"keys of {self._place} that are left aside: {skipped}")
         self._keys, self._skipped = found.keys, found.skipped
         self._fetched_at = self._now()
-        self._failures, self.error = 0, ""
+        self._failures = 0
+        self._complain(found.fault)
 
     def _failed(self, reason: str) -> None:
         self.counters["jwks.failures"] += 1
         self._failures += 1
-        text = f"{self._place} cannot be used: {reason}"
-        if text != self.error:
+        self._complain(reason)
+
+    def _complain(self, reason: str) -> None:
+        """Remember what is wrong, if anything, and say so once."""
+        text = f"{self._place} cannot be used: {reason}" if reason else ""
+        if text and text != self.error:
             keeps = "the earlier keys hold" if self._is_usable() else "no token is accepted"
             self._say(logging.ERROR, f"{text}; {keeps}")
         self.error = text
@@ -255,19 +266,35 @@ class RemoteKeys:
         return response.body
 
     async def _request(self) -> HTTPRequest:
+        """The request; it has what is left of the time when it is known whom to trust."""
+        until = time.monotonic() + self.timing.timeout_s
+        is_secure = urlsplit(self._url).scheme == "https"
+        context = await self._context() if is_secure else None
+        left_s = max(_LEAST_S, until - time.monotonic())
         return HTTPRequest(
             self._url,
             headers={"Accept": "application/jwk-set+json, application/json"},
-            connect_timeout=self.timing.timeout_s,
-            request_timeout=self.timing.timeout_s,
+            connect_timeout=left_s,
+            request_timeout=left_s,
             follow_redirects=False,
             decompress_response=False,
-            ssl_options=await self._context(),
+            ssl_options=context,
         )
 
     async def _context(self) -> ssl.SSLContext:
-        """Whom to trust; beside the event loop, since certificates are read from the disk."""
-        return await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+        """Whom to trust; beside the event loop, since certificates are read from the disk.
+
+        Raises:
+            _FetchError: That takes too long.
+            OSError: The file cannot be read; `ssl.SSLError` if it holds no certificate.
+        """
+        timeout_s = self.timing.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+        except TimeoutError as error:
+            text = f"the certificates of the authorities cannot be read within {timeout_s:g} s"
+            raise _FetchError(text) from error
 
 
 def _words(error: Exception, timeout_s: float) -> str:

@@ -28,7 +28,8 @@ algorithms = force_list(min=1)
 # of them. At least as long as the hash: 32, 48 or 64 bytes.
 # live
 secret = secret_list(default=list())
-# A file with such secrets, one a line and nothing else. Mode 0600. Read again when it changes.
+# A file with such secrets, one a line and nothing else. Mode 0600, or 0640 for a group. Read
+# again when it changes.
 # live
 secret_file = string(default="")
 # A file with public keys in PEM form. Read again when it changes.
@@ -49,7 +50,8 @@ jwks_max_stale_s = seconds(max=2592000, default=86400)
 # How long a fetch may take. A client whose token needs it waits that long.
 # live
 jwks_timeout_s = seconds(min=0.1, max=4, default=3)
-# Who may have issued a token: `iss` is exactly one of these. Empty: whoever has the key.
+# Who may have issued a token: `iss` is exactly one of these; of several, each is trusted with
+# the accounts of all. Empty: whoever has the key.
 # live
 issuer = force_list(default=list())
 # What this service is called in tokens: `aud` is or holds one of these. Empty: only tokens
@@ -204,6 +206,12 @@ def settings_doubts(settings: Settings) -> Iterator[Finding]:
     rules = settings.rules
     if not rules.issuers:
         yield "issuer", Doubt("is empty: whoever has the key may be the issuer")
+    elif len({*rules.issuers}) > 1:
+        text = (
+            "names several: each key is believed for all of them, and a subject of one is the same"
+            " account as that of another"
+        )
+        yield "issuer", Doubt(text)
     if not rules.audiences:
         text = (
             "is empty: tokens that the issuer made for another service get in, if they have no aud"

@@ -164,7 +164,7 @@ def make_source(
     if settings.jwks_file:
         file = KeyFile(
             settings.jwks_file,
-            lambda content: read_key_set(content, algorithms).keys,
+            lambda content: read_key_set(content, algorithms).usable(),
             log,
             PUBLIC_MODE,
         )

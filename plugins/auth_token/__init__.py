@@ -28,6 +28,14 @@ allow_anonymous = boolean(default=False)
 """
 REQUIRED = True
 
+JWT = "auth_jwt"
+"""The plugin beside which this one is in vain."""
+
+IN_VAIN = Doubt(
+    f"lets nobody in: {JWT} runs, too, is asked first and refuses every token that is none"
+    " of its own; use one of the two"
+)
+
 
 class Plugin:
     """Answers `authenticate` from a file."""
@@ -36,6 +44,7 @@ class Plugin:
         self._name = context.name
         self._log = context.log
         self._allow_anonymous: bool = context.settings["allow_anonymous"]
+        self._in_vain = JWT in context.config.plugin_settings
         self._path = context.config.resolve(context.settings["file"])
         self._tokens = TokenFile(self._path, context.log)
 
@@ -48,9 +57,10 @@ class Plugin:
 
     @hookimpl
     def check(self) -> list[str]:
-        """Say what is wrong or careless with the file."""
+        """Say what is wrong or careless with the file, and whether it is of any use."""
         self._tokens.refresh(quiet=True)
-        texts = (*self._tokens.faults, Doubt(self._tokens.doubt))
+        in_vain = (IN_VAIN,) if self._in_vain else ()
+        texts = (*self._tokens.faults, Doubt(self._tokens.doubt), *in_vain)
         return [at_key(self._name, "file", text) for text in texts if text]
 
     @hookimpl

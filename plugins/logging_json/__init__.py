@@ -36,27 +36,32 @@ if TYPE_CHECKING:
     from tornado_webrtc.signaling import Peer, Session
 
 SETTINGS = """
-# Where the lines go; empty is standard output.
+# Where the lines go. Empty: standard output. New files have the mode 0640, less the umask.
 file = path(default=None)
 
-# size: the file is renamed when it has max_bytes. external: logrotate, or somebody else,
-# moves it away, and a new one is begun.
+# `size`: when the file has `max_bytes`, it is renamed to `FILE.1`, that to `FILE.2`, and so on.
+# `external`: logrotate, or somebody else, moves it away, and the server begins a new one; no
+# signal is needed.
 rotation = option("size", "external", default="size")
+
+# The size from which a file rotates.
 max_bytes = bytes(min=65536, default=104857600)
 
 # How many older files are kept.
 backups = integer(min=1, max=1000, default=5)
 
-# Whether hooks give lines, too: peers, calls, allocations. (live)
+# Whether there are lines for events, too: peers, calls, allocations. (live)
 events = boolean(default=True)
 
-# The readable lines on standard error. auto: only beside a file.
+# The readable lines on standard error: `on`, `off`, or `auto`: only beside a file.
 console = option("auto", "on", "off", default="auto")
 
-# Network addresses in every text are shortened: IPv4 to /24, IPv6 to /48. (live)
+# Whether network addresses are shortened wherever they stand, in texts of messages and in the
+# readable lines too: IPv4 to /24, IPv6 to /48. Loopback addresses stay. (live)
 anonymize_addresses = boolean(default=False)
 
-# Loggers whose records are left out; what this one says, the events say. (live)
+# Loggers whose records are left out, with those below them. What `logging_console` says, the
+# events say. (live)
 skip_loggers = force_list(default=list("tornado_webrtc.plugins.logging_console"))
 """
 

@@ -106,7 +106,7 @@ _ALL: tuple[Metric, ...] = (
     Metric("connections_opened", "counter", "WebSocket connections that were taken."),
     Metric(
         *("connections_refused", "counter", "WebSocket connections that were refused."),
-        *(("cause",), _words("banned limit origin")),
+        *(("cause",), _words("banned limit origin request")),
     ),
     Metric(
         *("connections_closed", "counter", "WebSocket connections that the server closed."),
@@ -169,7 +169,10 @@ _ALL: tuple[Metric, ...] = (
         *("turn_refused_peers", "counter", "Peers that a client may not reach, by what decided."),
         *(("reason",), _words("built_in deny_peers own_address no-relay plugin")),
     ),
-    Metric("turn_ignored_messages", "counter", "STUN messages without an answer.", ("cause",)),
+    Metric(
+        *("turn_ignored_messages", "counter", "What TURN neither answered nor relayed."),
+        *(("cause",),),
+    ),
     # Listeners.
     Metric("listener_open", "gauge", "TCP connections that are open, on all ports for clients."),
     Metric("listener_accepted", "counter", "TCP connections that were accepted."),

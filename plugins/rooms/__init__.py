@@ -121,6 +121,8 @@ class Plugin:
     @hookimpl(trylast=True)
     async def permit_join(self, request: JoinRequest) -> Denied | None:
         """Let a peer into its room, and keep a place for it; asked after all others."""
+        if request.update:  # it is in, whatever its room asks of newcomers by now
+            return None
         denied = await self._objection(request)
         if denied is not None:
             self._counters[f"refused.{denied.code}"] += 1
@@ -186,10 +188,15 @@ class Plugin:
                 return Denied("There cannot be more rooms at the moment.", "room-full")
             if settings.adhoc_passwords and request.password:
                 password = KnownPassword.of(request.password)
-        self._table.keep(name, request.peer_id, password)
+        self._table.keep(request, password)
         return None
 
     # --- who is where -----------------------------------------------------------------
+
+    @hookimpl
+    def join_abandoned(self, request: JoinRequest) -> None:
+        """Nobody comes to the place that was kept."""
+        self._table.give_up(request)
 
     @hookimpl
     def peer_joined(self, peer: Peer) -> None:

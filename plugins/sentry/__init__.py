@@ -81,7 +81,7 @@ class Plugin:
 
     @hookimpl
     def counters(self) -> dict[str, int]:
-        """What was handed to Sentry, was too much, was lost on the way."""
+        """What was handed to Sentry, what of that was lost on the way; what was too much."""
         return self._tally.counts()
 
     def _made(self, settings: Settings) -> Reporter:

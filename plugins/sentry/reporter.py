@@ -3,22 +3,22 @@
 Importing this module imports the library, which takes a while: the plugin does so in a
 thread when it starts.
 
-The library works with one client per process. Of its integrations two are installed:
-the one for Tornado, which says to which request a fault belongs (it wraps two methods of
-`RequestHandler`, and does nothing while there is no client), and the one against
-reporting an exception twice. The log is listened to by two handlers at its root.
+The library works with one client per process. Of its integrations one is installed: the one
+for Tornado, which says to which request a fault belongs (it wraps two methods of
+`RequestHandler`, and does nothing while there is no client). The one against reporting an
+exception twice is not: it keeps the last one, with the frames of its traceback, as long as
+the connection lasts. The log is listened to by two handlers at its root.
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any, cast
 
 import sentry_sdk
-from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.logging import BreadcrumbHandler, EventHandler
 from sentry_sdk.integrations.tornado import TornadoIntegration
 from sentry_sdk.transport import HttpTransport
@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-__all__ = ["BURST", "FLUSH_S", "MAX_WAITING", "TIMEOUT_S", "Allowance", "Reporter"]
+__all__ = [
+    "BURST",
+    "FLUSH_S",
+    "MAX_WAITING",
+    "SAME_FAULT_S",
+    "TIMEOUT_S",
+    "Allowance",
+    "Reporter",
+]
 
 FLUSH_S = 3.0
 """Seconds that events which wait have when the server stops, or the settings change."""
@@ -54,10 +62,14 @@ _ACCESS_LOG = "tornado_webrtc.access"
 """Says that a request failed; that it did so, and why, somebody else has said before."""
 
 
-_judged: contextvars.ContextVar[BaseException | None] = contextvars.ContextVar(
-    "sentry: judged", default=None
-)
-"""The exception that was reported last, or was too much; it may be logged and caught, too."""
+_JUDGED = "tornado_webrtc.plugins.sentry: judged"
+"""Stands in an exception's `__dict__` since it was reported, or was too much: monotonic seconds.
+
+It may be logged and caught, too. Whoever remembered the exception itself would keep the frames of
+its traceback, and builtin ones cannot be referred to weakly."""
+
+SAME_FAULT_S = 60.0
+"""Afterwards a word on the same exception is another fault: some are raised again and again."""
 
 
 class Allowance:
@@ -129,7 +141,7 @@ class Reporter:
             debug=settings.debug,
             default_integrations=False,
             auto_enabling_integrations=False,
-            integrations=[TornadoIntegration(), DedupeIntegration()],
+            integrations=[TornadoIntegration()],
             transport=_transport(self._tally),
             transport_queue_size=MAX_WAITING,
             before_send=self._before_send,
@@ -167,9 +179,10 @@ class Reporter:
         """Whether a fault may be reported; another word on the same exception is none."""
         error = exc_info[1] if isinstance(exc_info, tuple) else None
         if error is not None:
-            if _judged.get() is error:
+            now, marks = time.monotonic(), error.__dict__
+            if now < marks.get(_JUDGED, -math.inf) + SAME_FAULT_S:
                 return False
-            _judged.set(error)
+            marks[_JUDGED] = now
         return self._passes(self._faults, "faults")
 
     def _passes(self, allowance: Allowance, what: str) -> bool:

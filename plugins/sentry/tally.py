@@ -27,10 +27,10 @@ class Tally:
         self._repeats = Repeats()
         self._counts: Counter[str] = Counter(sent=0, dropped=0, lost=0)
 
-    def add(self, name: str, count: int = 1) -> None:
-        """Count something."""
+    def add(self, name: str) -> None:
+        """Count something; what is counted only grows."""
         with self._lock:
-            self._counts[name] += count
+            self._counts[name] += 1
 
     def dropped(self, what: str) -> None:
         """Count what is not reported because there is too much of it."""
@@ -40,8 +40,7 @@ class Tally:
             self.log.warning(text, what)
 
     def lost(self, reason: str, *, quiet: bool = False) -> None:
-        """Count what did not reach Sentry; without a line in the log if it is quiet."""
-        self.add("sent", -1)
+        """Count what was sent and did not arrive; without a line in the log if it is quiet."""
         self.add("lost")
         if not quiet and self._is_news("lost"):
             text = "Sentry did not take an event: %s; tornado-webrtc status counts what is lost"

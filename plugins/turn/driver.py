@@ -166,7 +166,8 @@ class Driver:
 
         Beside the protocol's own names (`error-401`, `dropped-no-permission`) there are
         those of the data plane, all allocations together, as `relay-bytes-to-peer`
-        or `relay-dropped-quota`.
+        or `relay-dropped-quota`. They are added up whenever somebody looks: nothing is
+        counted twice for a datagram.
         """
         relayed = _sum(self._ended, *map(self.table.counters, self._slots.values()))
         named = {f"relay-{key.replace('_', '-')}": n for key, n in relayed._asdict().items()}

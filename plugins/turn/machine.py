@@ -26,6 +26,9 @@ _FAR_AWAY = (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
 _IPV6_ADDR_PREFERENCES = 72  # RFC 5014 section 3; the numbers are Linux's
 _IPV6_PREFER_SRC_PUBLIC = 2  # rather than a temporary address, which soon is gone
 
+LOOKUP_S = 20.0
+"""Seconds that a name may take: less than `check` has, or nobody would hear which one it was."""
+
 
 class UnansweredError(PluginError):
     """Nobody can be asked for a name at the moment: the network is not up yet, for example."""
@@ -80,16 +83,22 @@ async def look_up(name: str, key: str = "turn.public_ip") -> list[IPAddress]:
     """
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+        async with asyncio.timeout(LOOKUP_S):
+            found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        late = isinstance(error, TimeoutError)
         again = isinstance(error, OSError) and error.errno == socket.EAI_AGAIN
-        raise (UnansweredError if again else PluginError)(
+        reason = f"no answer within {LOOKUP_S:g} s" if late else _words(error)
+        raise (UnansweredError if again or late else PluginError)(
             "turn",
             f"{key}: {name} cannot be looked up ({reason}); write an address instead,"
             " or start once names can be looked up",
         ) from error
     return list(dict.fromkeys(_without_scope(str(each[4][0])) for each in found))
+
+
+def _words(error: OSError | UnicodeError) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
 def _without_scope(text: str) -> IPAddress:

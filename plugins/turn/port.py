@@ -6,6 +6,7 @@ served; so what was not found is not looked for again for a moment.
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import secrets
@@ -29,9 +30,15 @@ VERSION_OF_FAMILY = {IPV4: 4, IPV6: 6}
 RETRY_S = 1.0
 """How long a range counts as used up, unless a relay is closed in the meantime."""
 
+FILES_ARE_SHORT = "too many open files"
+
 MAX_RESERVED_FILES = 1024
 RESERVED_SHARE = 4
 """A quarter of the files that the process may open, but no more than so many, is for others."""
+
+
+class _NoRelayError(Exception):
+    """Why there is none, in words that are always the same for the same cause."""
 
 
 class RelayPorts:
@@ -63,17 +70,11 @@ class RelayPorts:
 
     def open(self, wanted: OpenRelay) -> OpenedRelay | None:
         """Open what a client asks for; None if it cannot be had, the log says why."""
-        kind = (wanted.family, wanted.even, wanted.reserve_next)
-        opened = None
-        if self._clock() >= self._full_until.get(kind, 0.0):
-            opened = self._open(wanted)
-            if opened is None:
-                self._full_until[kind] = self._clock() + RETRY_S
-        if opened is None:
-            ports = self._ports
-            cause = f"no port is free in turn.relay_ports {ports.first}-{ports.last} (508)"
-            self._refusals.tell(cause, str(wanted.five_tuple.client), "")
-        return OpenedRelay(*opened) if opened else None
+        try:
+            return OpenedRelay(*self._find(wanted))
+        except _NoRelayError as error:
+            self._refusals.tell(f"{error} (508)", str(wanted.five_tuple.client), "")
+            return None
 
     def freed(self) -> None:
         """A relay was closed: there may be a port again."""
@@ -93,11 +94,21 @@ class RelayPorts:
                 found[f"relay-ports-ipv{version}-used"] = used[family]
         return found
 
+    def _find(self, wanted: OpenRelay) -> list[RelaySocket]:
+        """Look for a port, unless there was none a moment ago."""
+        kind = (wanted.family, wanted.even, wanted.reserve_next)
+        if self._clock() >= self._full_until.get(kind, 0.0):
+            if opened := self._open(wanted):
+                return opened
+            self._full_until[kind] = self._clock() + RETRY_S
+        ports = self._ports
+        raise _NoRelayError(f"no port is free in turn.relay_ports {ports.first}-{ports.last}")
+
     def _open(self, wanted: OpenRelay) -> list[RelaySocket] | None:
-        """Open it; None if there is no port, nothing if there is another trouble."""
+        """Open it; None if there is no port."""
         address = self._choice.of_version(VERSION_OF_FAMILY[wanted.family])
         if address is None:
-            return []
+            raise _NoRelayError("nothing is relayed over this address family")
         try:
             opened = open_relay(
                 str(address.local),
@@ -111,13 +122,16 @@ class RelayPorts:
             cause = error.__cause__
             number = cause.errno if isinstance(cause, OSError) else None
             self._complain(str(error), (str(address.local), number))  # it names a port, by chance
-            return []
+            are_short = number in {errno.EMFILE, errno.ENFILE}
+            reason = FILES_ARE_SHORT if are_short else f"{address.local} cannot be relayed from"
+            raise _NoRelayError(reason) from error
         if opened and not all(map(_leaves_room, opened)):
             for relay in opened:
                 relay.close()
-            reason = "too many open files; raise the limit (LimitNOFILE, `ulimit -n`)"
-            self._complain(reason, "reserve")
-            return []
+            self._complain(
+                f"{FILES_ARE_SHORT}; raise the limit (LimitNOFILE, `ulimit -n`)", "reserve"
+            )
+            raise _NoRelayError(FILES_ARE_SHORT)
         return opened
 
     def _complain(self, reason: str, key: Hashable) -> None:

@@ -28,8 +28,8 @@ SPECIFICATION = """\
 # path.
 # live
 url = secret
-# What events are signed with: whsec_ and Base64. With several, each signs, so that they can be
-# exchanged. Has to be set, here or in secret_file.
+# What events are signed with: whsec_ and the Base64 of 24 to 64 random bytes. With several, each
+# signs, so that they can be exchanged. Has to be set, here or in secret_file.
 # live
 secret = secret_list(default=list())
 # A file with such secrets, one a line. Mode 0600.

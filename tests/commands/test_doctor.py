@@ -1,13 +1,13 @@
 """`doctor` as a person runs it, with a server in a process of its own, and without one."""
 
 import json
-import socket
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.quietport import quiet_port
 from tests.service import Served
 from tornado_webrtc.cli import main
 from tornado_webrtc.scaffold import make_folder
@@ -23,16 +23,10 @@ def doctor(*arguments: object, conf: object = None, text: str | bytes = "") -> R
     return result
 
 
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as unused:
-        port: int = unused.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
-    """A server's folder, with ports that are free at the moment."""
-    made = make_folder(tmp_path / "server", port=free_port(), bind=[HOST])
+    """A server's folder, with a port that is free."""
+    made = make_folder(tmp_path / "server", port=quiet_port(), bind=[HOST])
     text = made.conf.read_text()
     for key, value in (("port", "0"), ("port_tcp", "0"), ("public_ip", HOST), ("bind", f"{HOST},")):
         section = text.index("[turn]")
@@ -80,7 +74,7 @@ def test_server_that_is_down(conf: Path) -> None:
 
 
 def test_server_elsewhere_is_not_that_of_the_environment(tmp_path: Path, conf: Path) -> None:
-    url = f"http://{HOST}:{free_port()}/"
+    url = f"http://{HOST}:{quiet_port()}/"
     elsewhere = doctor(url, conf=conf)
     assert elsewhere.exit_code == 1
     assert elsewhere.stdout.startswith(f"problem http           nothing listens at {url}")
@@ -98,7 +92,7 @@ def test_server_that_nobody_can_find(tmp_path: Path) -> None:
 
 def test_turn_that_is_kept_from_the_examination(tmp_path: Path, conf: Path) -> None:
     text = conf.read_text().replace("#api_access = open", "api_access = auth")
-    conf.write_text(text.replace("\nport = 0\n", f"\nport = {free_port()}\n"))
+    conf.write_text(text.replace("\nport = 0\n", f"\nport = {quiet_port()}\n"))
     with Served(tmp_path, ["--conf", conf]) as served:
         assert served.heard() == "READY=1"
         elsewhere = doctor(f"https://{HOST}:{served.port()}/", conf=conf)
@@ -181,14 +175,14 @@ def test_wrong_configuration(tmp_path: Path) -> None:
 
 
 def test_turn_server_alone() -> None:
-    result = doctor(f"turn:{HOST}:{free_port()}", "--user", "a", "--password", "b")
+    result = doctor(f"turn:{HOST}:{quiet_port()}", "--user", "a", "--password", "b")
     assert result.exit_code == 1
     assert result.stdout.startswith("problem turn udp")
     assert result.stdout.endswith("\n1 problem, no warnings, 0 ok\n")
 
 
 def test_turn_server_alone_needs_a_user() -> None:
-    result = doctor(f"turn:{HOST}:{free_port()}")
+    result = doctor(f"turn:{HOST}:{quiet_port()}")
     assert result.exit_code == 1
     assert "there is no credential for it" in result.stdout
     assert "-> give --user and --password\n" in result.stdout

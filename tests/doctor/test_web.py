@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import re
 import socket
 import ssl
 import time
@@ -14,6 +15,7 @@ import pytest
 from click import unstyle
 
 from tests.doctor.conftest import HOST, Answering, Serve, case_of, findings
+from tests.quietport import quiet_port
 from tornado_webrtc.certificate import make_certificate
 from tornado_webrtc.chain import Chain, read_chain
 from tornado_webrtc.commands.report import finding_lines
@@ -67,9 +69,7 @@ async def test_wrong_scheme_is_told(serve: Serve) -> None:
 
 @pytest.mark.parametrize("own", [True, False])
 async def test_dead_port_says_how_to_start(own: bool) -> None:
-    with socket.create_server((HOST, 0)) as unused:
-        port = unused.getsockname()[1]
-    case = Case(own=own, conf=Path("my.ini"), target=Target("http", HOST, port))
+    case = Case(own=own, conf=Path("my.ini"), target=Target("http", HOST, quiet_port()))
     (found,) = await findings(web.http, case)
     assert found.level is Level.PROBLEM
     assert "nothing listens" in found.text
@@ -177,7 +177,7 @@ async def test_server_with_another_clock(answering: Answering) -> None:
     await findings(web.http, case)
     (found,) = await findings(web.clock, case)
     assert found.level is Level.PROBLEM
-    assert found.text in {"3600 s behind this machine's", "3599 s behind this machine's"}
+    assert re.fullmatch(r"3(599|60\d) s behind this machine's", found.text)
 
 
 async def test_server_without_a_date(answering: Answering) -> None:

@@ -180,6 +180,15 @@ def test_check(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "WARNING" not in {record.levelname for record in caplog.records}
 
 
+def test_beside_auth_jwt_it_is_in_vain(file: Path) -> None:
+    settings = {"file": str(file), "allow_anonymous": False}
+    config = Config(plugin_settings={NAME: settings, "auth_jwt": {}})
+    context = PluginContext(NAME, settings, config, plugin_logger(NAME))
+    (doubt,) = auth_token.Plugin(context).check()
+    assert isinstance(doubt, Doubt)
+    assert doubt.startswith("auth_token.file: lets nobody in: auth_jwt runs, too, is asked first")
+
+
 def test_the_start_says_how_many_tokens_there_are(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

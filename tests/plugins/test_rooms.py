@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.conftest import ExpectLog
 from tests.plugins.rooms.conftest import site
 from tests.plugins.rooms.site import PluginSite, refusal, refused, seen
 from tests.web.rawhttp import fetch
-from tests.wire import WireClient, call, error, until
+from tests.wire import DEADLINE_S, WireClient, call, error, until
 from tornado_webrtc.errors import ConfigError, PluginError
 from tornado_webrtc.implementation import faults
 from tornado_webrtc.pluginmanager import PluginManager
@@ -324,9 +325,16 @@ async def test_guessing_is_limited(site: PluginSite, room: str) -> None:
 
 
 async def test_too_many_at_once(site: PluginSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, matches = threading.Event(), HashedPassword.matches
+
+    def late(self: HashedPassword, password: str) -> bool:
+        assert go.wait(DEADLINE_S)
+        return matches(self, password)
+
     monkeypatch.setattr(doorkeeper, "MAX_WAITING", 1)
-    slow = HashedPassword(17, HASHED.salt, HASHED.key)
-    await site.start("[rooms]\nfile = rooms\n", rooms=f"vault hash={slow}")
+    monkeypatch.setattr(doorkeeper, "PATIENCE_S", DEADLINE_S)
+    monkeypatch.setattr(HashedPassword, "matches", late)
+    await site.start("[rooms]\nfile = rooms\n", rooms=f"vault hash={HASHED}")
     first = await site.connect()
     await first.send("new", {"id": "ann", "room": "vault", "password": "x"})
     plugin = plugin_of(site)
@@ -334,6 +342,7 @@ async def test_too_many_at_once(site: PluginSite, monkeypatch: pytest.MonkeyPatc
     answer = await refusal(await site.connect(), "ben", "vault", password="y")
     assert answer["code"] == "room-password"
     assert answer["reason"] == "Too many passwords are tried: try again later."
+    go.set()
     await first.send("keepalive", {})
     told = (await first.read())["data"]["reason"]
     assert told == "This is not the password of the room [vault]."

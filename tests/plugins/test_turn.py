@@ -12,6 +12,7 @@ import pytest
 
 from tests.plugins.turn.client import CHANNEL, code
 from tests.plugins.turn.site import HOST, LOOPBACK, REALM, SETTINGS, StartTurn, TurnSite, found
+from tests.quietport import quiet_port
 from tests.web.conftest import Serve
 from tests.web.rawhttp import fetch
 from tornado_webrtc.config import Config, PublicAddress, Turn
@@ -268,13 +269,6 @@ async def test_uris_before_the_start(
 # --- life -------------------------------------------------------------------
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with closing(socket.socket(socket.AF_INET, kind)) as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def can_bind(kind: socket.SocketKind, port: int) -> bool:
     with closing(socket.socket(socket.AF_INET, kind)) as sock:
         try:
@@ -302,7 +296,7 @@ async def test_start_that_fails_leaves_no_socket(
     start_turn: StartTurn, expect_log: ExpectLog
 ) -> None:
     expect_log("plugin turn: start failed: .* in use")
-    port = free_port(socket.SOCK_DGRAM)
+    port = quiet_port()
     with socket.create_server((HOST, 0)) as taken, pytest.raises(PluginError, match="in use"):
         await start_turn(port=port, port_tcp=taken.getsockname()[1])
     assert can_bind(socket.SOCK_DGRAM, port)
@@ -325,7 +319,7 @@ async def test_users_file_is_checked_before_anything_is_opened(
     users = tmp_path / "users"
     if content is not None:
         users.write_text(content)
-    port = free_port(socket.SOCK_DGRAM)
+    port = quiet_port()
     with pytest.raises(ConfigError, match="cannot be read" if content is None else "line 1"):
         await start_turn(users_file=users, port=port)
     assert can_bind(socket.SOCK_DGRAM, port)

@@ -35,7 +35,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 def settings_of(receiver: Receiver, **more: str) -> dict[str, str]:
-    basis = {"url": receiver.url, "secret": SECRET, "flush_s": "2"}
+    basis = {"url": receiver.url, "secret": SECRET, "flush_s": "8"}
     return {f"webhook.{name}": value for name, value in (basis | more).items()}
 
 
@@ -143,6 +143,7 @@ async def test_a_dead_receiver_slows_nobody_down(
         await alice.send("bye", {"session_id": session_id})
         await bob.read_type("bye")
     assert time.monotonic() - began < 10
+    await until(lambda: bool(receiver.requests))
     assert len(receiver.requests) == 1
     await server.stop()
     assert time.monotonic() - began < 20
@@ -155,7 +156,7 @@ async def test_stopping_sends_what_waits(
     receiver.replies.extend([Reply(503)])
     server = await site.start(settings_of(receiver))
     await site.connect("alice")
-    await until(lambda: bool(receiver.requests))
+    await until(lambda: counters(site)["failed"] == 1)
     await server.stop()
     assert receiver.types[-1] == "server.stopped"
     assert {"peer.joined", "peer.left"} <= set(receiver.types)

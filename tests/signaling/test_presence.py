@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tornado_webrtc.signaling import Peer, PeerAddress
-from tornado_webrtc.signaling.presence import Presence, Roster
+from tornado_webrtc.signaling.presence import ENTRY_BYTES, Presence, Roster
 
 
 def peer(peer_id: str, name: str = "", scope: str = "") -> Peer:
@@ -182,3 +182,112 @@ def test_another_maximum_holds_for_the_rosters_that_are_there_and_for_new_ones()
         lists_of_scope = lists(presence.roster(scope))
         assert lists_of_scope[first] == [first]
         assert all(len(ids) == 1 for ids in lists_of_scope.values())
+
+
+# --- how large a list may be --------------------------------------------------------------------
+
+BROWSER = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1_1 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.1.1 Mobile/15E148 Safari/604.1"
+)
+ADDRESS = PeerAddress("node-1", 1)
+
+
+def longest(number: int) -> Peer:
+    """A peer with as many characters as there may be, of four bytes each."""
+    face = "\U0001f600"
+    return Peer(f"{number:03}" + face * 125, face * 64, face * 192, "", ADDRESS)
+
+
+def test_list_of_500_ordinary_peers_is_whole() -> None:
+    roster = Roster(500)
+    for number in range(500):
+        peer_id = f"5f0c1b8e-7d2a-4c3f-9e6b-{number:012}"
+        roster.put(Peer(peer_id, "Maximiliane Mustermann", BROWSER, "", ADDRESS))
+    first = next(iter(roster))
+    assert len(listed(roster.list_for(first))) == 500
+
+
+def test_list_is_bounded_however_long_its_entries_are() -> None:
+    roster = Roster(500)
+    for number in range(500):
+        roster.put(longest(number))
+    for number in range(1000):
+        roster.put(peer(f"{number:06}", "ordinary"))
+    sizes = set()
+    for each, frame in roster.lists():
+        sizes.add(len(frame))
+        assert len(frame) <= 500 * ENTRY_BYTES
+        ids = listed(frame)
+        assert each.id in ids
+        assert ids[:80] == [other.id for other in roster][:80]
+    longest_entry = len(longest(0).id.encode()) + 4 * (64 + 192) + 33
+    assert min(sizes) > 500 * ENTRY_BYTES - 2 * longest_entry, "filled up"
+    assert lists_agree(roster)
+
+
+def lists_agree(roster: Roster) -> bool:
+    """Tell whether one peer's list is the one made for all; for some of many."""
+    return all(
+        roster.list_for(each) == frame
+        for number, (each, frame) in enumerate(roster.lists())
+        if number % 97 == 0
+    )
+
+
+def test_without_a_limit_there_is_none_for_bytes() -> None:
+    roster = Roster(0)
+    for number in range(500):
+        roster.put(longest(number))
+    assert {len(listed(frame)) for _, frame in roster.lists()} == {500}
+
+
+def test_own_entry_is_there_even_if_it_alone_is_too_long() -> None:
+    roster = Roster(2)
+    for number in range(3):
+        roster.put(longest(number))
+    roster.put(peer("short"))
+    assert lists(roster) == {each.id: [each.id] for each in roster}
+
+
+def test_as_many_others_as_fit_beside_the_own_entry() -> None:
+    roster = Roster(4)
+    for peer_id in "123":
+        roster.put(Peer(peer_id, "\u00e9" * 64, "y" * 192, "", ADDRESS))
+    roster.put(peer("4"))
+    roster.put(Peer("5", "x" * 64, "\U0001f600" * 192, "", ADDRESS))
+    assert lists(roster) == {
+        "1": ["1", "2"],
+        "2": ["1", "2"],
+        "3": ["1", "3"],
+        "4": ["1", "2", "4"],
+        "5": ["5"],
+    }
+
+
+# --- rosters that change while they are told ----------------------------------------------------
+
+
+def test_who_goes_while_lists_are_made_gets_none() -> None:
+    roster = roster_of("1", "2", "3", "4", list_max=2)
+    made = roster.lists()
+    first, frame = next(made)
+    for peer_id in "24":
+        gone = roster.get(peer_id)
+        assert gone is not None
+        roster.remove(gone)
+    roster.put(peer("4", "somebody else"))
+    assert [first.id, *(each.id for each, _ in made)] == ["1", "3"]
+    assert listed(frame) == ["1", "2"], "the next list will say so"
+
+
+def test_limit_may_change_while_lists_are_made() -> None:
+    roster = roster_of("1", "2", "3", "4", list_max=3)
+    made = roster.lists()
+    next(made)
+    roster.set_list_max(0)
+    assert [listed(frame) for _, frame in made] == [
+        ["1", "2", "3"],
+        ["1", "2", "3"],
+        ["1", "2", "4"],
+    ]

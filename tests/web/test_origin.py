@@ -81,6 +81,34 @@ def test_page_from_the_host_itself(origin: str, host: str, same: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "same"),
+    [
+        ("call.example.org", True),
+        ("Call.Example.ORG:8086", True),
+        ("call.example.org.:8086", True),
+        ("localhost:8086", True),
+        ("127.0.0.1:8086", True),
+        ("192.0.2.1", True),
+        ("[2001:db8::1]:8086", True),
+        ("evil.example:8086", False),
+        ("evil.call.example.org", False),
+        ("call.example.org.evil.example", False),
+        ("example.org", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example:8086", False),
+        ("evil.example.:8086", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("domain", ["call.example.org", "call.example.org."])
+def test_server_that_knows_its_name_has_no_other(host: str, same: bool, domain: str) -> None:
+    """A name of somebody else's may stand for its address, too."""
+    assert same_host(f"http://{host}", host, domain) is same
+    assert same_host(f"http://{host}", host) is bool(host)
+    assert not same_host("http://evil.example:8086", host, domain)
+
+
+@pytest.mark.parametrize(
     ("origin", "allowed", "header"),
     [
         (None, ("*",), "*"),

@@ -16,6 +16,7 @@ from tests.wire import (
     until,
     upgrade_request,
 )
+from tornado_webrtc.web.websocket import SocketTransport
 
 
 async def test_query_that_is_no_utf8_is_taken_as_it_can_be_read(serve: Serve) -> None:
@@ -156,6 +157,30 @@ async def test_origin(serve: Serve, origin: str, code: int | None) -> None:
             assert (await client.read_until_closed()).code == code
 
 
+@pytest.mark.parametrize(
+    ("domain", "host", "code"),
+    [
+        ("call.intern.example", "evil.example:8086", 4403),
+        ("call.intern.example", "call.intern.example:8086", None),
+        ("call.intern.example", "127.0.0.1:8086", None),
+        ("", "evil.example:8086", None),
+    ],
+)
+async def test_page_under_a_strangers_name_is_not_the_servers_own(
+    serve: Serve, domain: str, host: str, code: int | None
+) -> None:
+    """DNS rebinding: his name stands for this server's address, in the visitor's network."""
+    server = await serve(
+        general={"domain": domain}, signaling={"allowed_origins": ("https://app.example.org",)}
+    )
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    async with await WireClient.connect(server.port, headers=headers) as client:
+        if code is None:
+            assert await client.settled() == []
+        else:
+            assert (await client.read_until_closed()).code == code
+
+
 async def test_client_without_origin_is_no_browser(serve: Serve) -> None:
     server = await serve(signaling={"allowed_origins": ("https://app.example.org",)})
     async with await WireClient.connect(server.port, request=DART_UPGRADE) as client:
@@ -194,3 +219,56 @@ async def test_server_that_stops_says_goodbye(serve: Serve) -> None:
         stop = asyncio.ensure_future(server.stop())
         assert (await client.read_until_closed()).code == 1001
         await stop
+
+
+# --- what an upgrade may say --------------------------------------------------------------------
+
+
+def query(arguments: int, size: int = 0) -> str:
+    """So many arguments, of so many bytes together; as few as can be by default."""
+    text = "&".join("a=" + chr(ord("a") + number % 26) for number in range(arguments))
+    return text + "x" * (size - len(text))
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "reason"),
+    [
+        (f"/ws?{query(32)}", 0, ""),
+        (f"/ws?{query(33)}", 0, "there are 33 arguments in the URL, at most 32 may be"),
+        (f"/ws?{'a&' * 33}", 0, "there are 33 arguments in the URL, at most 32 may be"),
+        (f"/ws?{query(2, 2048)}", 0, ""),
+        (
+            f"/ws?{query(2, 2049)}",
+            0,
+            "there are 2049 bytes after the URL's `?`, at most 2048 may be",
+        ),
+        ("/ws", 95, ""),
+        ("/ws", 96, "there are 101 headers, at most 100 may be"),
+    ],
+)
+async def test_upgrade_that_says_too_much_is_closed_with_a_reason(
+    serve: Serve, path: str, headers: int, reason: str
+) -> None:
+    server = await serve()
+    more = {f"X-{number}": "y" for number in range(headers)}
+    async with await WireClient.connect(server.port, path=path, headers=more) as client:
+        assert client.head.startswith(b"HTTP/1.1 101 ")
+        if not reason:
+            await client.register("ann")
+            return
+        closed = await client.read_until_closed()
+        assert (closed.code, closed.reason) == (4403, reason)
+        assert server.hub.counters["refused.request"] == 1
+        assert len(server.hub) == 0
+
+
+async def test_arguments_are_kept_once(serve: Serve) -> None:
+    server = await serve()
+    async with await WireClient.connect(server.port, path="/ws?room=red&a=1&a=2") as client:
+        await client.register("ann")
+        (connection,) = server.hub._connections.values()
+        assert connection.handshake.query == {"room": "red", "a": "2"}
+        transport = connection._transport
+        assert isinstance(transport, SocketTransport)
+        request = transport._handler.request
+        assert request.arguments == request.query_arguments == request.body_arguments == {}

@@ -41,7 +41,7 @@ _CONF = "--conf"
 
 conf_option = click.option(
     _CONF,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
     envvar="TORNADO_WEBRTC_CONF",
     metavar="FILE",
     is_eager=True,  # --help after it shows the commands of its plugins

@@ -19,6 +19,8 @@ from tornado_webrtc.errors import SignalingError
 __all__ = [
     "HEARTBEAT",
     "MAX_ID_LENGTH",
+    "PEERS_END",
+    "PEERS_START",
     "Bye",
     "Decision",
     "Directed",
@@ -45,11 +47,15 @@ MAX_ID_LENGTH = 128
 MAX_SESSION_ID_LENGTH = 2 * MAX_ID_LENGTH + 1
 MAX_NAME_LENGTH = 64
 MAX_USER_AGENT_LENGTH = 192
-"""Every peer's entry is sent to every other one: 500 of the longest fit in 1 MB."""
+"""Every peer's entry is sent to every other one: the longest has less than 1600 bytes."""
 
 MAX_TYPE_LENGTH = 64
 NESTING_MARGIN = 200
 """Levels that a message could be nested deeper and still be decoded."""
+
+PEERS_START = b'{"type":"peers","data":['
+PEERS_END = b"]}"
+"""What stands around the entries of a list of peers, with commas between them."""
 
 _EMPTY = msgspec.Raw(b"null")
 
@@ -324,4 +330,4 @@ def peer_entry(peer_id: str, name: str, user_agent: str) -> bytes:
 
 def peers_frame(entries: list[bytes]) -> bytes:
     """Encode a `peers` list from its encoded entries."""
-    return b'{"type":"peers","data":[' + b",".join(entries) + b"]}"
+    return PEERS_START + b",".join(entries) + PEERS_END

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tornado_webrtc.signaling.message import peer_entry, peers_frame
+from tornado_webrtc.signaling.message import PEERS_END, PEERS_START, peer_entry, peers_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tornado_webrtc.signaling.peer import Peer
 
-__all__ = ["Presence", "Roster"]
+__all__ = ["ENTRY_BYTES", "Presence", "Roster"]
+
+ENTRY_BYTES = 256
+"""What an entry may have on average in a list that is limited. Ordinary ones, with a UUID, a name
+and what a browser says of itself, have 110 to 240; the longest six times as much as this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a roster shows to everybody.
+
+    Attributes:
+        frame: The list for those who are in it.
+        ends: Where in that each entry ends.
+        list_max: How many entries there may be; 0 for no limit.
+    """
+
+    frame: bytes
+    ends: list[int]
+    list_max: int
+
+    def with_own(self, own: bytes) -> bytes:
+        """The list for somebody who is not in it; put together at once, there may be many."""
+        fitting = bisect.bisect_right(self.ends, _end_max(self.list_max) - 1 - len(own))
+        count = min(fitting, self.list_max - 1)
+        start = (memoryview(self.frame)[: self.ends[count - 1]], b",") if count else (PEERS_START,)
+        return b"".join((*start, own, PEERS_END))
+
+
+def _end_max(list_max: int) -> int:
+    """Where in a list its last entry has to end."""
+    return list_max * ENTRY_BYTES - len(PEERS_END)
 
 
 class Roster:
     """The peers of one scope, in the order in which they joined.
 
     Args:
-        list_max: Entries in a `peers` list at most; 0 for no limit. Of a
-            larger roster the longest signed-in peers are shown, and to a peer
-            that is not among them its own entry too.
+        list_max: Entries in a `peers` list at most, and of so many times `ENTRY_BYTES`; 0
+            for no limit. Of a larger roster the longest signed-in peers are shown, and to a
+            peer that is not among them its own entry too, even if that alone is larger.
     """
 
     def __init__(self, list_max: int) -> None:
@@ -54,24 +87,36 @@ class Roster:
         del self._entries[peer.id]
 
     def lists(self) -> Iterator[tuple[Peer, bytes]]:
-        """Each peer with the `peers` frame it is to receive."""
+        """Each peer with the `peers` frame it is to receive.
+
+        The roster may change between two of them: who has gone by then gets none, and all
+        others the list as it was at first, with their own entry as it is now.
+        """
         shown = self._shown()
-        frame = peers_frame(shown)
         for position, peer in enumerate(self):
-            yield peer, frame if position < len(shown) else self._with_own(shown, peer)
+            if self._peers.get(peer.id) is not peer:
+                continue
+            listed = position < len(shown.ends)
+            yield peer, shown.frame if listed else shown.with_own(self._entries[peer.id])
 
     def list_for(self, peer: Peer) -> bytes:
         """The `peers` frame that one peer of this roster is to receive."""
         shown = self._shown()
-        own = self._entries[peer.id]
-        return peers_frame(shown) if own in shown else self._with_own(shown, peer)
+        listed = peer.id in itertools.islice(self._peers, len(shown.ends))
+        return shown.frame if listed else shown.with_own(self._entries[peer.id])
 
-    def _shown(self) -> list[bytes]:
-        """The entries of those that are shown to everybody."""
-        return list(itertools.islice(self._entries.values(), self._list_max or None))
-
-    def _with_own(self, shown: list[bytes], peer: Peer) -> bytes:
-        return peers_frame([*shown[:-1], self._entries[peer.id]])
+    def _shown(self) -> _Shown:
+        """What is shown to everybody: entries in order, as many as there may be and as fit."""
+        entries: list[bytes] = []
+        ends: list[int] = []
+        end = len(PEERS_START) - 1
+        for entry in itertools.islice(self._entries.values(), self._list_max or None):
+            end += 1 + len(entry)
+            if self._list_max and end > _end_max(self._list_max):
+                break
+            entries.append(entry)
+            ends.append(end)
+        return _Shown(peers_frame(entries), ends, self._list_max)
 
 
 class Presence:

@@ -2,13 +2,15 @@
 
 A list of N peers for N peers grows with the square of N. A first change is
 announced at once; how soon the next one follows depends on what the last one
-cost, and all changes in between go out as one.
+cost, and all changes in between go out as one. What takes more than a moment is sent
+in turns, and everybody else is served between them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from tornado_webrtc.bucket import BucketTable
 from tornado_webrtc.clock import Clock
@@ -16,40 +18,59 @@ from tornado_webrtc.clock import Clock
 __all__ = ["Announcer"]
 
 BYTES_PER_S = 20_000_000
-"""What may be spent on lists, per scope and on average."""
+"""What may be spent on lists, per scope and on average: a list may come late, but not cost more."""
 
 LISTS_PER_S = 1.0
 LISTS_AT_ONCE = 8.0
 """How often a list goes out, however small it is: one client that changes its name without
 end must not keep a crowd's phones awake."""
 
-MAX_DELAY_S = 5.0
-"""How old the list of a very large scope may get."""
+TURN_BYTES = 4_000_000
+"""What is sent before everybody else has a turn: some milliseconds' work."""
+
+LIST_BYTES = 16_384
+"""What the shortest list counts as there: sending it takes time, too."""
 
 
 class Announcer:
     """Spaces the announcements of each scope.
 
     Args:
-        send: Sends a scope's list to all of its peers and returns the bytes.
+        send: Sends a scope's list to one of its peers after the other, each when it is asked
+            for the next bytes. What changes on the way need not be in it.
         clock: The time.
+        turn_bytes: What is sent before everybody else has a turn.
     """
 
-    def __init__(self, send: Callable[[str], int], clock: Clock) -> None:
+    def __init__(
+        self,
+        send: Callable[[str], Iterator[int]],
+        clock: Clock,
+        *,
+        turn_bytes: int = TURN_BYTES,
+    ) -> None:
         self._send = send
         self._clock = clock
+        self._turn_bytes = turn_bytes
         self._free_at: dict[str, float] = {}
         self._spacing = BucketTable(LISTS_PER_S, LISTS_AT_ONCE)
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._sending: set[str] = set()
+        self._outdated: set[str] = set()
+        self._waiting: deque[tuple[str, Iterator[int], int]] = deque()
+        self._turn: asyncio.Handle | None = None
         self._stopped = False
 
     def pending(self, scope: str) -> bool:
-        """Whether a change of this scope has not been announced yet."""
-        return scope in self._timers
+        """Whether a change of this scope has not been announced to everybody yet."""
+        return scope in self._timers or scope in self._sending
 
     def announce(self, scope: str) -> None:
         """The list of a scope changed: it goes out at once or soon."""
         if self._stopped or scope in self._timers:
+            return
+        if scope in self._sending:
+            self._outdated.add(scope)
             return
         now = self._clock.now()
         wait_s = self._free_at.get(scope, 0.0) - now
@@ -67,11 +88,45 @@ class Announcer:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+        self._waiting.clear()
+        self._sending.clear()
 
     def _flush(self, scope: str) -> None:
         self._timers.pop(scope, None)
-        cost = self._send(scope)
+        self._sending.add(scope)
+        self._go_on(scope, self._send(scope), 0)
+
+    def _go_on(self, scope: str, lists: Iterator[int], cost: int) -> None:
+        """Send lists for a moment; the rest waits for its turn."""
+        left = self._turn_bytes
+        for sent in lists:
+            cost += sent
+            left -= max(sent, LIST_BYTES)
+            if left <= 0:
+                self._waiting.append((scope, lists, cost))
+                self._ask_for_a_turn()
+                return
+        self._finish(scope, cost)
+
+    def _ask_for_a_turn(self) -> None:
+        """One scope at a time, however many there are."""
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._go_on(*self._waiting.popleft())
+        if self._waiting:
+            self._ask_for_a_turn()
+
+    def _finish(self, scope: str, cost: int) -> None:
+        self._sending.discard(scope)
         if cost:
-            self._free_at[scope] = self._clock.now() + min(MAX_DELAY_S, cost / BYTES_PER_S)
+            self._free_at[scope] = self._clock.now() + cost / BYTES_PER_S
         else:
             self._free_at.pop(scope, None)
+        if scope in self._outdated:
+            self._outdated.discard(scope)
+            self.announce(scope)

@@ -12,7 +12,14 @@ from typing import TypeAlias
 
 from tornado.httputil import HTTPServerRequest
 
-__all__ = ["Network", "bearer_token", "client_ip", "is_proxy", "rightmost_untrusted"]
+__all__ = [
+    "Network",
+    "bearer_token",
+    "client_ip",
+    "is_proxy",
+    "parse_address",
+    "rightmost_untrusted",
+]
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -118,6 +118,7 @@ class Connection:
         opened_at: When it was taken in, monotonic seconds.
         identity: Who the client proved to be as it opened; it signs in as nobody else. None
             if that is found out, if at all, when it signs in.
+        admitted: Who it is let in as, since it opened or since it signed in; None for anonymous.
         expires_at: Unix seconds at which what let it in expires; infinite for never.
         registered: Whether the client has ever signed in.
     """
@@ -129,6 +130,7 @@ class Connection:
         self.handshake = handshake
         self.opened_at = hub.clock.now()
         self.identity: Identity | None = None
+        self.admitted: Identity | None = None
         self.expires_at = math.inf
         self.registered = False
         self._hub = hub
@@ -174,6 +176,7 @@ class Connection:
 
     def admit(self, identity: Identity | None) -> None:
         """Let an identity, or none, hold from now on: when it expires, this is closed (4401)."""
+        self.admitted = identity
         self.expires_at = math.inf if identity is None else identity.ends_at
         self._time_expiry()
 

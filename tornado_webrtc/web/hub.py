@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 from tornado_webrtc.ban import Ban, BanList
 from tornado_webrtc.bucket import client_prefix
@@ -385,18 +385,16 @@ class Hub:
                 case _:
                     assert_never(action)
 
-    def _tell(self, hook: str, **arguments: object) -> None:
+    def _tell(self, hook: str, **arguments: Any) -> None:
         if self.hooks.implemented(hook):
             self.hooks.notify(hook, **arguments)
 
-    def _announce(self, scope: str) -> int:
-        """Send the list of peers to all of a scope; returns the bytes that took."""
-        sent = 0
+    def _announce(self, scope: str) -> Iterator[int]:
+        """Send the list of peers to all of a scope, one by one; yields the bytes of each."""
         for send in self.signaling.announcement(scope):
             connection = self._connection_at(send.address)
             if connection is not None:
                 connection.send_list(send.frame)
                 self.count("lists.sent")
-                sent += len(send.frame)
-        self.counters["lists.bytes"] += sent
-        return sent
+                self.counters["lists.bytes"] += len(send.frame)
+                yield len(send.frame)

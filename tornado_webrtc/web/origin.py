@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tornado_webrtc.web.client import parse_address
+
 __all__ = ["allow_origin_header", "origin_allowed", "same_host"]
 
 
@@ -29,9 +31,24 @@ def _matches(origin: str, pattern: str) -> bool:
     return found_scheme == scheme and host.endswith(f".{suffix}")
 
 
-def same_host(origin: str, host: str) -> bool:
-    """Whether a page came from the host, port included, that it now connects to."""
-    return bool(host) and origin.lower().partition("://")[2] == host.lower()
+def same_host(origin: str, host: str, domain: str = "") -> bool:
+    """Whether a page came from the host, port included, that it now connects to.
+
+    Anybody's name can be made to stand for this server's address (DNS rebinding), and his page
+    is then of the same host. So if the server knows its name, no other one counts.
+
+    Args:
+        origin: As a browser sends it.
+        host: The header Host.
+        domain: `[general] domain`, lower-case; empty if the server knows no name of its own.
+    """
+    host = host.lower()
+    if not host or origin.lower().partition("://")[2] != host:
+        return False
+    if not domain or parse_address(host) is not None:
+        return True
+    name = host.partition(":")[0]
+    return name.removesuffix(".") in {domain.removesuffix("."), "localhost"}
 
 
 def allow_origin_header(origin: str | None, allowed: Sequence[str]) -> str | None:

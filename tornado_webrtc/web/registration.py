@@ -77,7 +77,7 @@ class Registration:
         new = decode_new(envelope)
         peer = self._hub.signaling.peer_at(connection.address)
         if peer is not None:
-            self._update(peer, new)
+            await self._update(connection, peer, new)
             return
         connection.expect_hello(False)
         try:
@@ -97,36 +97,61 @@ class Registration:
         who = (None, None) if new is None else (new.id, _room(connection, new))
         self._hub.refusals.tell(code, *which, *who)
 
-    def _update(self, peer: Peer, new: New) -> None:
+    async def _update(self, connection: Connection, peer: Peer, new: New) -> None:
+        """Show a peer under another name, if it may: others may trust in how it is called."""
         if new.id != peer.id:
             raise SignalingError("already-registered", f"You are signed in as [{peer.id}].")
-        update = self._hub.signaling.update(peer, new.name, new.user_agent)
-        self._hub.perform(update)
+        if (new.name, new.user_agent) != (peer.name, peer.user_agent):
+            identity = connection.admitted
+            request = _join_request(connection, new, peer.scope, identity, update=True)
+            denial = await self._denial(request)
+            if denial is not None:
+                raise denial
+        if self._hub.signaling.peer_at(connection.address) is peer:  # it may be gone by now
+            self._hub.perform(self._hub.signaling.update(peer, new.name, new.user_agent))
 
     async def _join(self, connection: Connection, new: New) -> None:
         identity = await self._authenticate(connection, new)
-        subject = identity.subject if identity else None
-        self._refuse_banned(connection, new.id, subject)
+        self._refuse_banned(connection, new.id, identity)
         scope = await self._scope(connection, new, identity)
-        await self._ask_permission(connection, new, scope, identity)
-        await self._claim(scope, new.id, subject)
-        self._refuse_banned(connection, new.id, subject)  # perhaps banned only meanwhile
+        request = _join_request(connection, new, scope, identity)
+        asked, joined = self._hub.hooks.implemented("permit_join"), False
+        try:
+            denial = await self._denial(request)
+            if denial is not None:
+                raise _RejectedError(CloseCode.NOT_ALLOWED, denial)
+            joined = await self._enter(connection, request)
+        finally:
+            if asked and not joined:
+                self._hub.hooks.notify("join_abandoned", after="permit_join", request=request)
+
+    async def _enter(self, connection: Connection, request: JoinRequest) -> bool:
+        """Let a peer in that may join.
+
+        Returns:
+            False if it is gone.
+        """
+        identity = request.identity
+        subject = identity.subject if identity else None
+        await self._claim(request.scope, request.peer_id, subject)
+        self._refuse_banned(connection, request.peer_id, identity)  # perhaps only meanwhile
         if connection.closing:
             # It was cancelled, but a cancellation can be lost on the way: nobody else
             # would ever take the peer of a connection out that is gone.
-            return
+            return False
         peer = Peer(
-            id=new.id,
-            name=new.name,
-            user_agent=new.user_agent,
-            scope=scope,
+            id=request.peer_id,
+            name=request.name,
+            user_agent=request.user_agent,
+            scope=request.scope,
             address=connection.address,
-            remote_ip=connection.handshake.remote_ip,
+            remote_ip=request.remote_ip,
             subject=subject,
         )
         self._hub.welcome(peer)
         connection.registered = True
         connection.admit(identity)
+        return True
 
     async def _authenticate(self, connection: Connection, new: New) -> Identity | None:
         identity = connection.identity
@@ -137,7 +162,10 @@ class Registration:
             raise _RejectedError(CloseCode.NOT_ALLOWED, error)
         return identity
 
-    def _refuse_banned(self, connection: Connection, peer_id: str, subject: str | None) -> None:
+    def _refuse_banned(
+        self, connection: Connection, peer_id: str, identity: Identity | None
+    ) -> None:
+        subject = identity.subject if identity else None
         ban = self._hub.bans.find(ip=connection.handshake.remote_ip, peer=peer_id, user=subject)
         if ban is not None:
             raise _RejectedError(CloseCode.NOT_ALLOWED, SignalingError("banned", ban.told))
@@ -187,26 +215,11 @@ class Registration:
             broken = SignalingError("plugin-failed", reason)
             raise _RejectedError(CloseCode.INTERNAL_ERROR, broken) from error
 
-    async def _ask_permission(
-        self, connection: Connection, new: New, scope: str, identity: Identity | None
-    ) -> None:
+    async def _denial(self, request: JoinRequest) -> SignalingError | None:
         if not self._hub.hooks.implemented("permit_join"):
-            return
-        request = JoinRequest(
-            peer_id=new.id,
-            name=new.name,
-            user_agent=new.user_agent,
-            scope=scope,
-            remote_ip=connection.handshake.remote_ip,
-            identity=identity,
-            room=_room(connection, new),
-            password=new.password,
-            query=connection.handshake.query,
-        )
+            return None
         denied = await self._hub.hooks.permit("permit_join", request=request)
-        if denied is not None:
-            error = SignalingError(denied.code, denied.reason)
-            raise _RejectedError(CloseCode.NOT_ALLOWED, error)
+        return None if denied is None else SignalingError(denied.code, denied.reason)
 
     async def _claim(self, scope: str, peer_id: str, subject: str | None) -> None:
         """Get hold of an id: it is free, or its holder is gone, or it is the same person.
@@ -245,3 +258,25 @@ class Registration:
 def _room(connection: Connection, new: New) -> str | None:
     """The room that a client asks for; legacy ones can only do so in the URL."""
     return new.room or connection.handshake.query.get("room")
+
+
+def _join_request(
+    connection: Connection,
+    new: New,
+    scope: str,
+    identity: Identity | None,
+    *,
+    update: bool = False,
+) -> JoinRequest:
+    return JoinRequest(
+        peer_id=new.id,
+        name=new.name,
+        user_agent=new.user_agent,
+        scope=scope,
+        remote_ip=connection.handshake.remote_ip,
+        identity=identity,
+        room=_room(connection, new),
+        password=new.password,
+        query=connection.handshake.query,
+        update=update,
+    )

@@ -23,7 +23,14 @@ from tornado_webrtc.web.request_id import request_id
 if TYPE_CHECKING:
     from tornado_webrtc.web.hub import Hub
 
-__all__ = ["SUBPROTOCOL", "SignalingSocket", "SocketTransport"]
+__all__ = [
+    "MAX_ARGUMENTS",
+    "MAX_HEADERS",
+    "MAX_QUERY_BYTES",
+    "SUBPROTOCOL",
+    "SignalingSocket",
+    "SocketTransport",
+]
 
 SUBPROTOCOL = "tornado-webrtc"
 """Offered by clients that show a token beside it; they are dropped unless it is selected."""
@@ -31,6 +38,12 @@ SUBPROTOCOL = "tornado-webrtc"
 BEARER_PREFIX = "bearer."
 
 MAX_REASON_BYTES = 123
+
+MAX_ARGUMENTS = 32
+MAX_QUERY_BYTES = 2048
+MAX_HEADERS = 100
+"""What an upgrade may say of itself: plugins are told, so it is kept as long as the socket. A
+thousand short arguments take twenty times the memory of a connection."""
 
 
 class SignalingSocket(PageHandler, WebSocketHandler):
@@ -62,7 +75,9 @@ class SignalingSocket(PageHandler, WebSocketHandler):
     async def open(self, *_args: str, **_kwargs: str) -> None:
         """Take the connection in, or close it with a reason."""
         handshake = self._handshake()
-        refusal = self._refusal(handshake)
+        refusal = self._refusal(handshake) or self._excess(handshake)
+        self.request.arguments.clear()
+        self.request.query_arguments.clear()
         if refusal is not None:
             self.close(*refusal)
             return
@@ -126,8 +141,23 @@ class SignalingSocket(PageHandler, WebSocketHandler):
             self._hub.refusals.tell("limit", handshake)
         return refusal
 
+    def _excess(self, handshake: Handshake) -> tuple[int, str] | None:
+        """More than anybody needs, who would have it kept."""
+        arguments = sum(map(len, self.request.query_arguments.values()))
+        for what, found, limit in (
+            ("arguments in the URL", arguments, MAX_ARGUMENTS),
+            ("bytes after the URL's `?`", len(self.request.query), MAX_QUERY_BYTES),
+            ("headers", len(list(self.request.headers.get_all())), MAX_HEADERS),
+        ):
+            if found > limit:
+                self._hub.count("refused.request")
+                self._hub.refusals.tell("request", handshake)
+                return CloseCode.NOT_ALLOWED, f"there are {found} {what}, at most {limit} may be"
+        return None
+
     def _origin_allowed(self, origin: str) -> bool:
-        same = same_host(origin, self.request.headers.get("Host", ""))
+        host, domain = self.request.headers.get("Host", ""), self.server.config.general.domain
+        same = same_host(origin, host, domain)
         return same or origin_allowed(origin, self._hub.limits.allowed_origins)
 
     # --- frames in ----------------------------------------------------------

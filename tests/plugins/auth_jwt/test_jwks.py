@@ -51,12 +51,6 @@ BAD = [
     (b"null", "it is no key set"),
     (b'{"keys": {}}', "it is no key set"),
     (json.dumps(jwk("RSA")).encode(), "it is no key set"),
-    (b'{"keys": []}', "no key of the set can be used"),
-    (b'{"keys": [1, {}]}', "no key of the set can be used; key 1: it is no object; key 2: its kty"),
-    (
-        key_set(jwk("P-384")),
-        "no key of the set can be used; key 1: it is for ES384, and algorithms",
-    ),
     (key_set(*[{}] * (MAX_KEYS + 1)), "it holds 65 keys, more than 64"),
 ]
 
@@ -68,10 +62,31 @@ def test_bad_sets(content: bytes, reason: str) -> None:
     assert str(error.value).startswith(reason)
 
 
-def test_message_stays_short() -> None:
+NONE = [
+    (b'{"keys": []}', ""),
+    (b'{"keys": [1, {}]}', "; key 1: it is no object; key 2: its kty or crv is not known"),
+    (key_set(jwk("P-384")), "; key 1: it is for ES384, and algorithms has none of them"),
+]
+
+
+@pytest.mark.parametrize(("content", "reason"), NONE, ids=range(len(NONE)))
+def test_set_without_a_key_that_can_be_used_is_one(content: bytes, reason: str) -> None:
+    found = read_key_set(content, ALGORITHMS)
+    assert (found.keys, found.fault) == ((), f"no key of the set can be used{reason}")
     with pytest.raises(UnusableKeyError) as error:
-        read_key_set(key_set(*[jwk("RSA-1024", "k" * 1000)] * MAX_KEYS), ALGORITHMS)
-    assert len(str(error.value)) < 1000
+        found.usable()
+    assert str(error.value) == found.fault
+
+
+def test_set_with_a_key_that_can_be_used_has_no_fault() -> None:
+    found = read_key_set(key_set(jwk("P-256"), jwk("P-384")), ALGORITHMS)
+    assert (found.fault, found.usable()) == ("", found.keys)
+    assert len(found.keys) == 1
+
+
+def test_message_stays_short() -> None:
+    found = read_key_set(key_set(*[jwk("RSA-1024", "k" * 1000)] * MAX_KEYS), ALGORITHMS)
+    assert 0 < len(found.fault) < 1000
 
 
 @given(

@@ -163,6 +163,7 @@ def test_nothing_doubtful() -> None:
     assert list(settings_doubts(read(**GOOD))) == []
     assert list(settings_doubts(read(**GOOD | {"allow_anonymous": "yes"}))) == []
     assert list(settings_doubts(read(**GOOD | {"anonymous_peer_ids": "*"}))) == []
+    assert list(settings_doubts(read(**GOOD | {"issuer": ["https://a.example"] * 2}))) == []
     some = {"allow_anonymous": "yes", "anonymous_peer_ids": ["??", "guest-*", "*?x"]}
     assert list(settings_doubts(read(**GOOD | some))) == []
 
@@ -171,6 +172,10 @@ def test_nothing_doubtful() -> None:
     ("written", "key", "doubt"),
     [
         ({"issuer": ""}, "issuer", "is empty: whoever has the key may be the issuer"),
+        (
+            {"issuer": ["https://a.example", "https://b.example"]},
+            *("issuer", "names several: each key is believed for all of them, and a subject of"),
+        ),
         ({"audience": ""}, "audience", "is empty: tokens that the issuer made for another service"),
         ({"require": "jti"}, "require", "does not name exp: a token without it is good for ever"),
         ({"require": ""}, "require", "does not name exp"),

@@ -137,6 +137,32 @@ async def test_key_set_in_a_file(tmp_path: Path, expect_log: ExpectLog) -> None:
     assert (key, isinstance(sentence, Doubt)) == ("jwks", False)
 
 
+async def test_key_set_without_keys_in_a_file_is_a_fault(
+    tmp_path: Path, expect_log: ExpectLog
+) -> None:
+    """Nobody but the operator writes it: he has made a mistake."""
+    expect_log("cannot be used: no key of the set can be used; the earlier keys hold$")
+    file = tmp_path / "keys.json"
+    file.write_bytes(key_set(jwk("RSA", "a")))
+    keys = source("RS256", jwks_file=file)
+    keys.open()
+    file.write_bytes(key_set())
+    assert [key.kid for key in await keys.keys("a")] == ["a"]
+    ((key, sentence),) = await keys.examine()
+    assert (key, isinstance(sentence, Doubt)) == ("jwks", False)
+
+
+async def test_key_set_without_keys_at_a_url_is_doubtful() -> None:
+    async with Publisher() as publisher:
+        publisher.publish()
+        keys = make_source(settings("RS256", jwks_url=publisher.url), None)
+        ((key, sentence),) = await keys.examine()
+        assert (key, isinstance(sentence, Doubt)) == ("jwks", True)
+        assert sentence.endswith("cannot be used: no key of the set can be used")
+        with pytest.raises(NoKeysError, match="no key of the set can be used"):
+            await keys.keys(None)
+
+
 async def test_authorities_that_are_not_there(tmp_path: Path) -> None:
     changes = {"jwks_url": "https://localhost:1/", "jwks_ca_file": tmp_path / "missing"}
     ((key, sentence),) = await make_source(settings("RS256", **changes), None).examine()

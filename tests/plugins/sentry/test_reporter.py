@@ -1,12 +1,14 @@
 """Sentry's library at work, with a sink that speaks its protocol."""
 
 import asyncio
+import gc
 import http.client
 import logging
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -219,6 +221,41 @@ async def test_what_is_caught_and_logged_costs_once(
     assert tally.counts() == {"sent": 2, "dropped": 2, "lost": 0}
 
 
+async def test_what_failed_is_not_kept(sink: Sink) -> None:
+    """A connection may last for days after it."""
+
+    class Body:
+        """What a frame of the traceback holds."""
+
+    def fail() -> weakref.ref[Body]:
+        body = Body()
+        try:
+            raise ValueError("broken")
+        except ValueError as error:
+            sentry_sdk.capture_exception(error)
+        return weakref.ref(body)
+
+    async with reporting(sink) as tally:
+        held = fail()
+        gc.collect()
+        assert held() is None
+        assert tally.counts()["sent"] == 1
+
+
+async def test_exception_that_is_raised_again_later_is_another_fault(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have one for all times; in Sentry it is to be seen that it goes on."""
+    lasting = ValueError("broken")
+    async with reporting(sink) as tally:
+        for _ in range(3):
+            sentry_sdk.capture_exception(lasting)
+        monkeypatch.setattr(reporter_module, "SAME_FAULT_S", 0.0)
+        sentry_sdk.capture_exception(lasting)
+    assert len(sink.events) == 2
+    assert tally.counts() == {"sent": 2, "dropped": 0, "lost": 0}
+
+
 # --- a Sentry that is not well ---------------------------------------------------------------
 
 
@@ -232,8 +269,8 @@ async def test_dead(expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> 
             log.error("broken")
         took = time.monotonic() - began
     assert took < 5.0
-    assert tally.counts()["sent"] + tally.counts()["lost"] == 20
-    assert tally.counts()["lost"] > 0
+    assert tally.counts()["sent"] == 20
+    assert 0 < tally.counts()["lost"] <= 20
     assert [each.name for each in caplog.records if each.name.startswith("urllib3")] == []
     assert time.monotonic() - began < 2 * FLUSH_S + 10
 
@@ -241,6 +278,7 @@ async def test_dead(expect_log: ExpectLog, caplog: pytest.LogCaptureFixture) -> 
 async def test_hanging(sink: Sink, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop goes on, and the end is not waited for; the queue is bounded."""
     monkeypatch.setattr(reporter_module, "BURST", 1000)
+    monkeypatch.setattr(reporter_module, "FLUSH_S", 0.5)
     expect_log(f"Sentry did not take an event: {MAX_WAITING} wait already")
     sink.hangs = True
     slowest, ticks = 0.0, 0
@@ -256,7 +294,7 @@ async def test_hanging(sink: Sink, expect_log: ExpectLog, monkeypatch: pytest.Mo
     assert slowest < 2.0
     assert ticks == MAX_WAITING + 50
     assert closing - began < 10
-    assert time.monotonic() - closing < FLUSH_S + 5
+    assert time.monotonic() - closing < 5.5
     assert tally.counts()["lost"] >= 40
 
 
@@ -270,7 +308,7 @@ async def test_refusing(sink: Sink, status: int, words: str, expect_log: ExpectL
     async with reporting(sink) as tally:
         log.error("broken")
         await until(lambda: tally.counts()["lost"] == 1)
-    assert tally.counts() == {"sent": 0, "dropped": 0, "lost": 1}
+    assert tally.counts() == {"sent": 1, "dropped": 0, "lost": 1}
 
 
 # --- manners ---------------------------------------------------------------------------------

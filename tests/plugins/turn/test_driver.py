@@ -18,6 +18,7 @@ from tests.plugins.turn.site import (
     Recorder,
     StartTurn,
 )
+from tests.quietport import quiet_port
 from tests.wire import until
 from tornado_webrtc import hookimpl
 from tornado_webrtc.config.address import PortRange
@@ -414,7 +415,8 @@ async def test_bytes_per_second(start_turn: StartTurn, setting: str, shared: boo
 
 
 async def test_no_free_port(start_turn: StartTurn) -> None:
-    site = await start_turn(relay_ports=PortRange(49150, 49150))
+    port = quiet_port()
+    site = await start_turn(relay_ports=PortRange(port, port))
     first, second = await site.udp(), await site.udp("bob")
     assert await first.try_to_allocate() == 0
     assert await second.try_to_allocate() == 508

@@ -1,13 +1,20 @@
 """What is read of this machine is true: it can be bound to, and it leads where it says."""
 
 import socket
+import threading
 from ipaddress import ip_address
 
 import pytest
 
 from tornado_webrtc.errors import PluginError
 from tornado_webrtc.machine import machine_addresses
-from tornado_webrtc.plugins.turn.machine import look_up, read_machine, source_address
+from tornado_webrtc.plugins.turn import machine as machine_module
+from tornado_webrtc.plugins.turn.machine import (
+    UnansweredError,
+    look_up,
+    read_machine,
+    source_address,
+)
 
 LOOPBACK = ip_address("127.0.0.1")
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -50,3 +57,20 @@ async def test_name_that_stands_for_nothing(name: str) -> None:
     """Neither is asked for: a label is empty, the name is too long."""
     with pytest.raises(PluginError, match=r"turn.public_ip: .* cannot be looked up \(.+\); write"):
         await look_up(name)
+
+
+async def test_name_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that hangs must not use up the time of `check`, which could not say why then."""
+    asked = threading.Event()
+
+    def hang(*_: object, **_more: object) -> None:
+        asked.wait(20)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(machine_module, "LOOKUP_S", 0.05)
+    text = r"turn.bind: turn.example cannot be looked up \(no answer within 0.05 s\); write"
+    try:
+        with pytest.raises(UnansweredError, match=text):
+            await look_up("turn.example", "turn.bind")
+    finally:
+        asked.set()

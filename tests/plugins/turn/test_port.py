@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from tests.quietport import quiet_port
 from tornado_webrtc.config.address import PortRange
 from tornado_webrtc.errors import ListenError
 from tornado_webrtc.plugins.turn import port
@@ -68,10 +69,8 @@ class Site:
 
 
 def free_range() -> PortRange:
-    """One port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        number = sock.getsockname()[1]
+    """One port that is free."""
+    number = quiet_port()
     return PortRange(number, number)
 
 
@@ -167,3 +166,48 @@ def test_files_are_left_for_others(
     if not has_room:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", site.ports._ports.first))
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "cause"),
+    [
+        (None, 1 << 20, "no port is free in turn.relay_ports {0}-{0} (508)"),
+        (None, 4, "too many open files (508)"),
+        (OSError(errno.EMFILE, "of the process"), 1 << 20, "too many open files (508)"),
+        (OSError(errno.ENFILE, "of the machine"), 1 << 20, "too many open files (508)"),
+        (OSError(errno.EADDRNOTAVAIL, "no"), 1 << 20, "127.0.0.1 cannot be relayed from (508)"),
+    ],
+)
+def test_refusal_has_the_cause(
+    site: Site,
+    expect_log: ExpectLog,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: OSError | None,
+    limit: int,
+    cause: str,
+) -> None:
+    caplog.set_level(logging.INFO, log.name)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    number = site.ports._ports.first
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        if cause.startswith("no port"):
+            taken.bind(("127.0.0.1", number))
+        else:
+            expect_log("no relay can be opened")
+        if fault is not None:
+            site.fault = ListenError(f"cannot use UDP port {number}")
+            site.fault.__cause__ = fault
+        assert site.open(wanted()) is None
+    refusals = [each for each in caplog.messages if "was refused" in each]
+    assert refusals == [f"198.51.100.1:9 was refused: {cause.format(number)}"]
+
+
+def test_refusal_of_a_family_without_an_address(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, log.name)
+    assert site.open(wanted(IPV6)) is None
+    assert caplog.messages == [
+        "198.51.100.1:9 was refused: nothing is relayed over this address family (508)"
+    ]
