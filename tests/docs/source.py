@@ -48,6 +48,7 @@ def said_in_sources(line: str) -> bool:
     """Whether a string of the sources could be this line of the log.
 
     A page may leave out how a line goes on, and may write a value out: ``left: 'no-pong'``.
+    Words that stand for a value have to be in the sources, too.
     The code behind a refusal, ``(508)``, has to be one that TURN clients are sent.
     """
     if code := re.search(r" \((\d{3})\)$", line):
@@ -58,18 +59,53 @@ def said_in_sources(line: str) -> bool:
 
 def _could_become(text: str, line: str) -> bool:
     said = sum(len(part.strip()) for part in text.split(GAP))
-    return said >= MIN_SAID and _pattern(text).fullmatch(line) is not None
+    found = _pattern(text).fullmatch(line) if said >= MIN_SAID else None
+    return found is not None and all(map(_is_value, found.groups()))
+
+
+def _is_value(written: str) -> bool:
+    """Whether this may stand for a placeholder: a word, or words that the sources have."""
+    return " " not in written.strip(f" {GAP}") or any(map(_pattern(written).search, texts()))
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     parts = [re.escape(part.strip()) for part in text.split(GAP)]
-    return re.compile(r"\s*.*?\s*".join(parts), re.DOTALL)
+    return re.compile(r"\s*(.*?)\s*".join(parts), re.DOTALL)
 
 
 def error_codes() -> frozenset[int]:
     """The STUN error codes that TURN requests are refused with."""
     calls = calls_of("RejectionError", "_challenge")
     return frozenset(each for call in calls for each in call if isinstance(each, int))
+
+
+def trees_below(folder: str) -> Iterator[ast.Module]:
+    """The source files of a folder, parsed."""
+    for path, tree in zip(_paths(), trees(), strict=True):
+        if path.is_relative_to(ROOT / folder):
+            yield tree
+
+
+def written_keywords(tree: ast.Module, *names: str) -> Iterator[tuple[str, set[str]]]:
+    """The first argument of each call of some functions, or "", and its keywords.
+
+    Those of a dictionary that is handed on (``**left``) are those it is made with.
+    """
+    made = {
+        target.id: {str(_written(key)) for key in node.value.keys if key is not None}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node) in names:
+            first = _written(node.args[0]) if node.args else None
+            found = {each.arg for each in node.keywords if each.arg is not None}
+            for each in node.keywords:
+                if each.arg is None and isinstance(each.value, ast.Name):
+                    found |= made.get(each.value.id, set())
+            yield (first if isinstance(first, str) else ""), found
 
 
 def calls_of(*names: str, below: str = "", keywords: bool = False) -> Any:

@@ -14,14 +14,24 @@ import pytest
 from click.testing import CliRunner
 
 from tests.admin.conftest import Operated
+from tests.docs.source import ROOT, calls_of
+from tests.plugins.rooms.conftest import site
+from tests.plugins.rooms.site import PluginSite
 from tests.plugins.turn.site import TurnSite
 from tests.wire import WireClient, call
 from tornado_webrtc.admin.application import PATHS
-from tornado_webrtc.ban import MAX_REASON_BYTES
+from tornado_webrtc.admin.handler import MAX_DRAIN_S
+from tornado_webrtc.ban import MAX_REASON_BYTES, MAX_SECONDS
 from tornado_webrtc.cli import main
+from tornado_webrtc.plugins.metrics.metric import METRICS
+from tornado_webrtc.relay import Counters
 from tornado_webrtc.server import Server, load
+from tornado_webrtc.turn.policy import Reason
+from tornado_webrtc.turn.server import MAX_STRANGER_BYTES, MAX_WAITING_REQUESTS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "admin.md").read_text(encoding="utf-8")
+__all__ = ["site"]
+
+PAGE = (ROOT / "docs" / "admin.md").read_text(encoding="utf-8")
 COMMANDS, _, HTTP = PAGE.partition("\n## HTTP\n")
 
 CONF = """\
@@ -36,8 +46,6 @@ public_ip = 127.0.0.1
 port = 0
 port_tcp = 0
 allow_peers = 127.0.0.0/8
-[plugins]
-disabled = logging_console
 """
 
 
@@ -144,6 +152,99 @@ def keys(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, type(value).__name__) for name, value in answer.items()]
 
 
+# --- what is counted --------------------------------------------------------------------------
+
+
+def counted(part: str) -> set[str]:
+    """The names in the page's table of what a part counts."""
+    _, found, rest = COMMANDS.partition(f"\n| {part} | |\n|---|---|\n")
+    assert found, part
+    cells = re.findall(r"^\| (.*?) \|", rest.partition("\n\n")[0], re.MULTILINE)
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def test_what_signaling_counts() -> None:
+    named = {str(call[0]) for call in calls_of("count", below="tornado_webrtc/web") if call}
+    made = {name for name in named if re.fullmatch(r"connections|[a-z]+\.[a-z-]+", name)}
+    assert made >= {"refused.limit", "closed.no-hello", "closed.binary"}
+    assert counted("signaling") == made | {"message.TYPE", "error.CODE", "lists.bytes"}
+    documented = counted("signaling")
+    for prefix in ("closed", "refused"):
+        (causes,) = zip(*METRICS[f"connections_{prefix}"].known, strict=True)
+        assert {f"{prefix}.{cause}" for cause in causes} == {
+            name for name in documented if name.startswith(f"{prefix}.")
+        }
+
+
+def test_what_turn_counts() -> None:
+    folders = ("tornado_webrtc/turn", "plugins/turn")
+    dropped = {call[0] for folder in folders for call in calls_of("dropped", below=folder)}
+    assert dropped >= {"challenge-limit", "no-permission", "too-many-streams"}
+    assert None not in dropped
+    policy = (ROOT / "tornado_webrtc/turn/policy.py").read_text(encoding="utf-8")
+    refused: set[object] = {
+        Reason[name].value for name in re.findall(r"Verdict\(False, Reason\.(\w+)", policy)
+    }
+    refused |= {call[1] for call in calls_of("_refused", below="tornado_webrtc/turn") if call[1]}
+    assert len(refused) == 5
+    made = {f"dropped-{cause}" for cause in dropped} | {f"refused-peer-{why}" for why in refused}
+    made |= {f"relay-{name.replace('_', '-')}" for name in Counters._fields}
+    made |= {"binding", "error-CODE"}
+    ports = {f"relay-ports-ipv{version}{used}" for version in (4, 6) for used in ("", "-used")}
+    assert counted("turn") == made | ports
+    (known,) = zip(*METRICS["turn_refused_peers"].known, strict=True)
+    assert set(known) == refused
+
+
+async def test_what_is_counted_is_in_the_tables(scene: Scene) -> None:
+    _, status = await scene.operated.ask("GET", "/status")
+    for part in ("signaling", "turn", "listener", "server"):
+        documented = counted(part)
+        for name in status["counters"][part] | status["gauges"].get(part, {}):
+            short = re.sub(
+                r"^(message\.)\w+$", r"\1TYPE", re.sub(r"^(error-)\d+$", r"\1CODE", name)
+            )
+            assert short in documented or (part, name) in GAUGES, name
+    listed = {*status["counters"]["listener"], *status["gauges"]["listener"]}
+    assert counted("listener") == listed
+    assert counted("server") == status["counters"]["server"].keys()
+
+
+GAUGES = {("signaling", "peers"), ("signaling", "scopes")}
+"""What `status` shows as well, in another place."""
+
+
+# --- ids in scopes ----------------------------------------------------------------------------
+
+
+async def test_ids_with_special_characters(site: PluginSite) -> None:
+    await site.start("[rooms]\n", socket="admin.sock")
+    await call(await site.join("alice", "board room"), await site.join("bob", "board room"))
+    laptop = await site.join("alice/laptop")
+    shown = await asyncio.to_thread(operate, site, "status peers")
+    assert {"board%20room/alice", "board%20room/bob", "/alice/laptop"} <= set(shown.split())
+    with pytest.raises(AssertionError, match="/alice/laptop"):  # it names the one there is
+        await asyncio.to_thread(operate, site, "kick alice/laptop")
+    await asyncio.to_thread(operate, site, "kick /alice/laptop")
+    assert (await laptop.read_until_closed()).code == 4403
+    with pytest.raises(AssertionError, match="There is no"):
+        await asyncio.to_thread(operate, site, "kick 'board room/alice-bob' --of sessions")
+    await asyncio.to_thread(operate, site, "kick board%20room/alice-bob --of sessions")
+    await asyncio.to_thread(operate, site, "kick board%20room/alice")
+    for each in ("board%20room/alice", "board%20room/alice-bob", "/alice/laptop"):
+        assert f"`{each}`" in PAGE
+
+
+def operate(site: PluginSite, command: str) -> str:
+    """What a command prints."""
+    arguments = [*shlex.split(command), "--socket", str(site.server.config.admin_socket)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
 def test_every_path_is_described() -> None:
     for path, _ in PATHS:
         if path.replace("-", "").strip("/").isalpha():
@@ -152,3 +253,9 @@ def test_every_path_is_described() -> None:
 
 def test_numbers() -> None:
     assert f"at most {MAX_REASON_BYTES} bytes" in PAGE
+    assert "ten years are the\nlongest" in PAGE
+    assert MAX_SECONDS == 10 * 366 * 86400
+    assert "seven days at most" in PAGE
+    assert MAX_DRAIN_S == 7 * 86400
+    assert f"more than {MAX_STRANGER_BYTES:,} bytes, from a client without" in PAGE
+    assert f"or for a look-up, or {MAX_WAITING_REQUESTS} do" in PAGE

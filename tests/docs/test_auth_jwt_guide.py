@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ExpectLog
 from tests.plugins.auth_jwt.issuer import Publisher, jwk, public_pem
 from tests.plugins.auth_jwt.site import BY_SECRET, by_header, credential, refused, token
 from tests.reloading import ReloadSite, site
@@ -169,8 +170,9 @@ def test_numbers() -> None:
         assert sentence in FLAT, sentence
 
 
-async def test_beside_auth_token(site: ReloadSite) -> None:
+async def test_beside_auth_token(site: ReloadSite, expect_log: ExpectLog) -> None:
     """It is asked first, and refuses what it does not know."""
+    expect_log("auth_token.file: lets nobody in: auth_jwt runs, too, is asked first and refuses")
     fixed = "b1946ac92492d2347c6235b4d2611184"
     (site.folder / "tokens").write_text(f"kiosk {fixed}\n")
     (site.folder / "tokens").chmod(0o600)
@@ -181,7 +183,7 @@ async def test_beside_auth_token(site: ReloadSite) -> None:
     assert (await refused(server.port, by_header(fixed))).reason == "The token is malformed."
     async with await WireClient.connect(server.port, headers=by_header(token())) as client:
         await client.register("ann")
-    assert "the fixed tokens let nobody in. Nothing warns of that." in FLAT
+    assert "the fixed tokens let nobody in, as `check` and the start warn." in FLAT
 
 
 async def test_token_ends_what_it_allowed(site: ReloadSite) -> None:
@@ -206,5 +208,16 @@ async def test_token_ends_what_it_allowed(site: ReloadSite) -> None:
 
 
 def test_extra_is_the_one_that_is_there() -> None:
-    assert blocks("sh")[0] == "pip install 'PyJWT[crypto]'\n"
+    assert re.fullmatch(r"pip install '/root/tornado_webrtc-\S+\.whl\[jwt\]'\n", blocks("sh")[0])
     assert re.search(r'^jwt = \["PyJWT', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+
+async def test_check_fetches_the_key_set(tmp_path: Path) -> None:
+    assert "**`tornado-webrtc check`**" in GUIDE
+    async with Publisher() as publisher:
+        publisher.publish(jwk("P-256", "a"))
+        text = {"auth_jwt.algorithms": "ES256", "auth_jwt.jwks": publisher.url}
+        (tmp_path / "server.ini").write_text(ini(text | {"plugins.disabled": "turn"}))
+        command = [sys.executable, "-m", "tornado_webrtc", "check", "server.ini"]
+        assert "no problems" in await asyncio.to_thread(run, command, tmp_path)
+        assert publisher.requests == 1

@@ -12,6 +12,8 @@ import click
 from click.testing import CliRunner
 
 from tornado_webrtc.cli import main
+from tornado_webrtc.commands.report import finding_lines
+from tornado_webrtc.doctor.credential import address_finding
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 NAME = "tornado-webrtc"
@@ -56,6 +58,12 @@ def test_page_names_every_finding_of_the_doctor() -> None:
     subjects = set(re.findall(r"\b(?:ok|problem|warning)\(\s*\"([A-Za-z ]+)\"", sources))
     assert subjects >= {"http", "signaling", "UDP buffers"}
     assert {each for each in subjects if f"| `{each}`" not in text} == set()
+
+
+def test_example_of_the_doctor_is_what_it_prints() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    lines = finding_lines(address_finding("192.0.2.2", set()))
+    assert click.unstyle("\n".join(lines)) in text
 
 
 if __name__ == "__main__":

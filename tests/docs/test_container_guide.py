@@ -54,6 +54,12 @@ def test_folder_with_certificates_has_no_links_of_certbot() -> None:
     assert made == ["/srv/certs", "/srv/certs/fullchain.pem", "/srv/certs/privkey.pem"]
 
 
+def test_certificate_is_made_for_the_machine() -> None:
+    """`init` asks for names and addresses where it runs: behind a bridge, the container's."""
+    (init,) = [line for line in commands() if re.search(r" tornado-webrtc init\b", line)]
+    assert "--network host" in init
+
+
 def test_commands_in_the_container_exist() -> None:
     text = "\n".join(commands())
     inside = re.findall(r"(?:exec server tornado-webrtc|tornado-webrtc tornado-webrtc) (\w+)", text)

@@ -94,6 +94,30 @@ def test_readme_names_every_command() -> None:
     assert {name.split()[0] for name in named} == set(main.commands)
 
 
+def test_contributing_names_the_libraries_that_are_covered() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (libraries,) = re.findall(r"^LIBRARIES := (.+)$", makefile, re.MULTILINE)
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\* (`signaling`.*) are covered by", said, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", line) == libraries.split()
+
+
+def test_extra_that_nothing_uses_is_said_to_be_so() -> None:
+    users = [path for path in sources() if re.search(r"^\s*(?:import|from) redis\b", path)]
+    assert users == []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for extras in re.findall(r"the extras [^.|]*", text):
+            assert "`redis` (reserved for several nodes; nothing uses it yet)" in extras, page
+
+
+def sources() -> Iterator[str]:
+    """The text of every source file."""
+    for folder in ("tornado_webrtc", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            yield path.read_text(encoding="utf-8")
+
+
 def test_readme_make_targets_exist() -> None:
     commands = [line for line in shell_lines(ROOT / "README.md") if line.startswith("make ")]
     assert commands == ["make run", "make test"]

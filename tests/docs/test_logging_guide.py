@@ -8,30 +8,37 @@ from typing import Any
 
 import pytest
 
-from tornado_webrtc.config import own_marks
-from tornado_webrtc.config.specification import make_validator, parse_specification
+from tests.plugins.rooms.conftest import site
+from tests.plugins.rooms.site import PluginSite
+from tests.wire import call, until
 from tornado_webrtc.hooks import TurnTraffic
 from tornado_webrtc.hookspecs import KINDS
+from tornado_webrtc.implementation import implemented
 from tornado_webrtc.logwriter import CLOSE_S, MAX_WAITING_BYTES, REPORT_S
-from tornado_webrtc.plugins.logging_json import SETTINGS
+from tornado_webrtc.plugins import logging_json
 from tornado_webrtc.plugins.logging_json.line import MAX_LINE_BYTES
 from tornado_webrtc.redaction import redact
 from tornado_webrtc.web.application import MAX_LOGGED_METHOD, MAX_LOGGED_PATH
 from tornado_webrtc.web.refusal import BURST, INTERVAL_S
 
+__all__ = ["site"]
+
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "logging.md").read_text()
-ROW = re.compile(r"^\| `(\w+)` \| (?:`(.*)`)? *\| (live|restart) \| .+ \|$", re.MULTILINE)
 
 
-def test_every_setting_is_explained() -> None:
-    spec, validator, mark = parse_specification(SETTINGS), make_validator(None), own_marks(SETTINGS)
-    expected = []
-    for name in spec.scalars:
-        default = validator.get_default_value(spec[name])
-        shown = ", ".join(default) if isinstance(default, tuple | list) else str(default or "")
-        shown = str(default) if isinstance(default, bool) else shown
-        expected.append((name, shown, mark((name,))))
-    assert ROW.findall(GUIDE) == expected
+async def test_line_of_a_call_has_the_fields_that_are_shown(site: PluginSite) -> None:
+    await site.start("[logging_json]\nfile = log.json\n")
+    alice, bob = await site.join("alice"), await site.join("bob")
+    await call(alice, bob)
+    await alice.send("bye", {"session_id": "alice-bob", "from": "alice"})
+    await until(lambda: '"session_ended"' in (site.folder / "log.json").read_text())
+    (shown,) = re.findall(r'^\{.*"event":"session_ended".*\}$', GUIDE, re.MULTILINE)
+    (written,) = (
+        line
+        for line in (site.folder / "log.json").read_text().splitlines()
+        if '"session_ended"' in line
+    )
+    assert list(json.loads(shown)) == list(json.loads(written))
 
 
 def test_numbers() -> None:
@@ -54,7 +61,9 @@ def test_numbers() -> None:
 def test_every_event_is_listed() -> None:
     listed = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", GUIDE, re.MULTILINE)
     events = {name for row in listed for name in re.findall(r"`(\w+)`", row)}
-    assert set(KINDS["notify"]) <= events
+    told = set(KINDS["notify"]) & set(implemented(logging_json))
+    assert told >= {"peer_joined", "session_ended", "channel_bound", "server_draining"}
+    assert told <= events
     for field in fields(TurnTraffic):
         assert f"`{field.name}`" in GUIDE
 

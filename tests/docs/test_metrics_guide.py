@@ -5,7 +5,6 @@ which runs this file, writes it.
 """
 
 import re
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from tests.plugins.metrics.site import OPENMETRICS, TEXT, Scraped, get, parsed, port_of, scrape
 from tests.plugins.webhook.receiver import SECRET
+from tests.quietport import quiet_port
 from tests.reloading import ReloadSite, site
 from tornado_webrtc.certificate import write_certificate
 from tornado_webrtc.plugins.metrics import SETTINGS
@@ -134,10 +134,9 @@ async def test_the_first_configuration_works(site: ReloadSite) -> None:
     (command,) = (line for block in blocks("sh") for line in block.splitlines() if "curl" in line)
     assert f":{first['metrics.port']}/metrics" in command
     assert f"port = port(default={first['metrics.port']})" in SETTINGS
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    server = await site.start(first | {"metrics.port": port})
-    assert port_of(server) == int(port)
+    port = quiet_port()
+    server = await site.start(first | {"metrics.port": str(port)})
+    assert port_of(server) == port
     assert (await get(server)).status == 200
 
 

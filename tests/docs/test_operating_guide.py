@@ -334,7 +334,8 @@ def test_nft_accepts_the_rules(tmp_path: Path) -> None:
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server with TLS, and Alice and Bob in a call that is relayed; Mallory is banned."""
-    for name, value in ENVIRONMENT.items():
+    clients_answer_no_pings = {"TORNADO_WEBRTC__SIGNALING__PING_S": "0"}
+    for name, value in (ENVIRONMENT | clients_answer_no_pings).items():
         monkeypatch.setenv(name, value)
     conf = make_folder(tmp_path / "made", domain="localhost").conf
     monkeypatch.setenv("TORNADO_WEBRTC_CONF", str(conf))
@@ -427,11 +428,6 @@ def logged() -> list[str]:
     for cell in re.findall(r"log: ((?:`[^`]+`(?:, | and an? [a-z ]+)?)+)", table):
         lines += re.findall(r"`[^`]+`", cell)
     return list(dict.fromkeys(line.strip("`") for line in lines))
-
-
-@pytest.mark.parametrize("line", ["plugin …: … exploded", "the end is near", "on a Monday (508)"])
-def test_line_that_nobody_logs_is_found_out(line: str) -> None:
-    assert not said_in_sources(line)
 
 
 @pytest.mark.parametrize("line", logged())

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.docs.source import calls_of, error_codes, texts
+from tornado_webrtc.ban import Ban
+from tornado_webrtc.collection import BY_OPERATOR
+from tornado_webrtc.plugins import rooms
 from tornado_webrtc.request import Denied
-from tornado_webrtc.signaling import message, server, session
+from tornado_webrtc.signaling import message, presence, server, session
 from tornado_webrtc.signaling.message import New
 from tornado_webrtc.signaling.server import DIRECTED_TYPES
-from tornado_webrtc.web import connection, registration
+from tornado_webrtc.web import announcer, connection, registration, websocket
 from tornado_webrtc.web.connection import CloseCode
 from tornado_webrtc.web.hub import CORE_TYPES
 
@@ -98,11 +101,27 @@ def test_close_codes() -> None:
         f"begun {server.MAX_SESSIONS_PER_PEER} calls",
         f"remembered for {session.REMEMBERED_S:g} s",
         f"answers within {registration.PROBE_TIMEOUT_S:g} s",
+        f"others, of at most {message.MAX_TYPE_LENGTH} characters",
+        f"more than {announcer.BYTES_PER_S / 10**6:g} MB of lists a second",
         f"After {connection.MAX_THROTTLED_S:g} s above the rate",
+        f"more than {presence.ENTRY_BYTES} bytes on average",
+        f"at most {websocket.MAX_QUERY_BYTES} bytes and {websocket.MAX_ARGUMENTS} arguments",
+        f"an upgrade at most {websocket.MAX_HEADERS} headers",
     ],
 )
 def test_numbers(sentence: str) -> None:
     assert sentence in re.sub(r"\s+", " ", SIGNALING)
+
+
+def test_how_often_lists_come() -> None:
+    assert (announcer.LISTS_AT_ONCE, announcer.LISTS_PER_S) == (8, 1)
+    assert "Eight changes of a scope are told at once, further ones once a second" in SIGNALING
+
+
+def test_reasons_of_an_operator_who_removes_a_peer() -> None:
+    text = re.sub(r"\s+", " ", SIGNALING)
+    for reason in (rooms.CLOSED, BY_OPERATOR, Ban("peer", "eve", "", 0.0, None).told):
+        assert f"`{reason}`" in text
 
 
 def test_bursts() -> None:

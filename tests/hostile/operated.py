@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 from tests.browser.serverprocess import ROOT
 from tests.hostile.site import Site, wait_listening
 from tests.plugins.turn.client import TcpWire, TurnClient, UdpWire
+from tests.quietport import quiet_ports
 from tests.service import ini
 from tornado_webrtc.admin.client import AdminClient
 from tornado_webrtc.clock import Clock
@@ -160,7 +160,7 @@ class Installation:
 
     def fix_ports(self) -> None:
         """Have it use the same free ports at every start."""
-        ports = [str(port) for port in free_ports(3)]
+        ports = [str(port) for port in quiet_ports(3)]
         self.write(dict(zip(("general.port", "turn.port", "turn.port_tcp"), ports, strict=True)))
 
     @contextmanager
@@ -196,19 +196,3 @@ class Installation:
         assert ports, log_path.read_text(encoding="utf-8")
         udp, tcp = (TransportAddress(HOST, int(each)) for each in ports.groups())
         return OperatedSite(process, port, scheme == "https", log_path, self.admin_path, udp, tcp)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses at the moment, over TCP or UDP."""
-    with_sockets = [(socket.socket(), socket.socket(type=socket.SOCK_DGRAM)) for _ in range(count)]
-    ports = []
-    try:
-        for tcp, udp in with_sockets:
-            tcp.bind((HOST, 0))
-            ports.append(tcp.getsockname()[1])
-            udp.bind((HOST, ports[-1]))
-    finally:
-        for pair in with_sockets:
-            for sock in pair:
-                sock.close()
-    return ports

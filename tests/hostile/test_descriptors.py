@@ -25,7 +25,7 @@ WAITING = (
     r"cannot accept connections with \d+ open",
     r"operators cannot be answered: Too many open files",
 )
-WATCHED_S = 2.0
+WATCHED_S = 1.0
 MAX_PROCESSOR_SHARE = 0.6
 """Of one processor; the bystanders' calls need some."""
 

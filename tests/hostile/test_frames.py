@@ -6,12 +6,15 @@ accepted: that is what Tornado's frame code does.
 
 import asyncio
 import struct
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.hostile.bystander import undisturbed
 from tests.hostile.conftest import OpenSite
-from tests.hostile.site import Site, until
+from tests.hostile.shortlimits import short_limits
+from tests.hostile.site import Site, running_site, until
 from tests.wire import (
     BINARY,
     CLOSE,
@@ -157,6 +160,29 @@ async def test_unmasked_frames_harm_nobody(site: Site) -> None:
 
 MEGABYTE = 1 << 20
 
+PATIENT = '''
+"""Throws away what comes after a close frame for as long as a busy machine needs to send it."""
+from tornado_webrtc import hookimpl
+from tornado_webrtc.listener import stream
+
+@hookimpl
+def start():
+    stream.LINGER_S = 30.0
+'''
+UNHURRIED: dict[str, Any] = {"hello_timeout_s": 0, "ping_s": 0}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
+def patient_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """Serve those who send more than they may, and take their time over it."""
+    folder = tmp_path_factory.mktemp("patient") / "site"
+    event_loop = "asyncio" if request.param else "auto"
+    options = {"plugin": PATIENT, "event_loop": event_loop, **UNHURRIED}
+    with running_site(folder, tls=request.param, **options) as running:
+        yield running
+
 
 def fragmented(size: int, total: int = MEGABYTE, *, between: bytes = b"") -> bytes:
     """A text message in fragments, all with a mask of 0, and something between any two."""
@@ -166,7 +192,6 @@ def fragmented(size: int, total: int = MEGABYTE, *, between: bytes = b"") -> byt
     return first + between + (fragment + between) * (total // size - 1)
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(
     "message",
     [
@@ -177,17 +202,17 @@ def fragmented(size: int, total: int = MEGABYTE, *, between: bytes = b"") -> byt
         pytest.param(fragmented(1 << 14, between=encode_frame(PONG, b"") * 99), id="pongs between"),
     ],
 )
-async def test_megabyte(request: pytest.FixtureRequest, tls: bool, message: bytes) -> None:
+async def test_megabyte(patient_site: Site, message: bytes) -> None:
     # A client that pours out more than the server throws away after its close
     # frame is cut off, and may lose the code.
     assert len(message) < LINGER_MAX_BYTES
-    site: Site = request.getfixturevalue("secure_site" if tls else "site")
-    async with undisturbed(site), await site.connect() as mallory:
+    async with undisturbed(patient_site), await patient_site.connect() as mallory:
         closed = await closing(mallory, message)
         assert (closed.code, closed.reason) == (1009, "message too big")
 
 
-async def test_endless_empty_fragments_are_no_message_and_no_burden(site: Site) -> None:
+async def test_endless_empty_fragments_are_no_message_and_no_burden(open_site: OpenSite) -> None:
+    site = open_site(**UNHURRIED)
     async with undisturbed(site), await site.connect() as mallory:
         await mallory.send_raw(encode_frame(TEXT, b"", fin=False))
         before = site.memory_bytes()
@@ -202,6 +227,9 @@ async def test_endless_empty_fragments_are_no_message_and_no_burden(site: Site) 
 
 
 # --- silence ------------------------------------------------------------------
+
+SILENCE_S = 8.0
+"""Time enough to begin everything before the first of it ends."""
 
 
 async def until_ended(reader: asyncio.StreamReader) -> bytes:
@@ -251,9 +279,10 @@ async def fall_silent(site: Site) -> None:
 
 
 async def test_half_of_something_then_silence(open_site: OpenSite) -> None:
-    """All kinds at once: they take as long as the longest time limit, which is 30 s."""
+    """All kinds at once: they take as long as the longest time limit."""
+    limits = {"plugin": short_limits(SILENCE_S), "hello_timeout_s": SILENCE_S, "ping_s": 4}
     await asyncio.gather(
-        fall_silent(open_site(ping_s=1, tls=True, event_loop="uvloop")),
-        fall_silent(open_site(ping_s=1, event_loop="uvloop")),
-        fall_silent(open_site(ping_s=1, event_loop="asyncio")),
+        fall_silent(open_site(**limits, tls=True, event_loop="uvloop")),
+        fall_silent(open_site(**limits, event_loop="uvloop")),
+        fall_silent(open_site(**limits, event_loop="asyncio")),
     )

@@ -15,6 +15,7 @@ from tests.hostile.conftest import Figures, Install
 from tests.hostile.mute import text_frame
 from tests.hostile.operated import HOST, OperatedSite
 from tests.hostile.relayed import all_undisturbed
+from tests.hostile.shortlimits import short_limits
 from tests.hostile.site import until
 from tests.wire import upgrade_request
 
@@ -31,19 +32,7 @@ GROWTH_BYTES = 16 << 20
 ROUNDS = 2
 MAX_LATE_S = 20.0
 
-SHORT_LIMITS = '''
-"""Shortens the time limits, so that a test need not take minutes; they work as ever."""
-from tornado_webrtc import hookimpl
-from tornado_webrtc.plugins.turn import stream
-from tornado_webrtc.web import httpserver, stall
-
-stall.STALL_S, stall.CHECK_S = 4.0, 1.0
-httpserver.IDLE_TIMEOUT_S = httpserver.BODY_TIMEOUT_S = stream.IDLE_S = 4.0
-
-@hookimpl
-def start(server):
-    server.listener._handshake_timeout_s = server.listener._first_byte_timeout_s = 4.0
-'''
+LIMIT_S = 4.0
 SHORT = {"signaling.ping_s": "2", "signaling.hello_timeout_s": "4"}
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -160,9 +149,9 @@ async def attack(site: OperatedSite, figures: Figures, count: int, limit_s: floa
 
 async def test_each_slow_connection_ends_by_its_limit(install: Install, figures: Figures) -> None:
     """Four hundred of ten kinds at once."""
-    installation = install(SHORT, tls=True, plugins={"short_limits": SHORT_LIMITS})
+    installation = install(SHORT, tls=True, plugins={"short_limits": short_limits(LIMIT_S)})
     with installation.run() as site:
-        await attack(site, figures, CROWD, 4.0)
+        await attack(site, figures, CROWD, LIMIT_S)
         await site.until_tables(open_connections=1, living_Client=0, turn_deadlines=0)
 
 
@@ -183,7 +172,8 @@ async def ask(sock: socket.socket) -> None:
 
 async def test_answers_that_nobody_takes(install: Install, figures: Figures) -> None:
     """Each holds a socket and an open file until it ends."""
-    installation = install({"signaling.ping_s": "0"}, plugins={"short_limits": SHORT_LIMITS})
+    plugins = {"short_limits": short_limits(LIMIT_S)}
+    installation = install({"signaling.ping_s": "0"}, plugins=plugins)
     with installation.run() as site:
         async with all_undisturbed(site):
             files, memory = site.open_files(), site.memory_bytes()

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interop.turnprocess import PASSWORD, USER
+from tests.interop.turnprocess import PASSWORD, USER, Counts, TurnProcess
 
 DEADLINE_S = 50.0
 PEER_DEADLINE_S = 10.0
 PEER_ATTEMPTS = 5
+ROUNDS = 3
 PROBE = b"are you there?"
 
 USER_FROM_FILE = ("-u", USER, "-w", PASSWORD)
@@ -62,6 +63,11 @@ class Outcome:
         return self._number(r"total send dropped (\d+)")
 
     @property
+    def unlucky(self) -> bool:
+        """Whether it ended because of its choice of channels."""
+        return self.exit_status != 0 and UNLUCKY in self.output
+
+    @property
     def complaints(self) -> list[str]:
         """Lines that say that the server did something wrong."""
         return [line for line in self.output.splitlines() if COMPLAINTS.search(line)]
@@ -94,13 +100,27 @@ async def run(name: str, *arguments: str) -> Outcome:
     return Outcome(process.returncode, output.decode())
 
 
-async def uclient(port: int, *flags: str, host: str = "127.0.0.1") -> Outcome:
-    """Run turnutils_uclient, again if it was unlucky with its choice of channels."""
-    arguments = ("-p", str(port), *flags, host)
-    outcome = await run("turnutils_uclient", *arguments)
-    if outcome.exit_status and UNLUCKY in outcome.output:
-        outcome = await run("turnutils_uclient", *arguments)
-    return outcome
+def uclient(port: int, *flags: str, host: str = "127.0.0.1") -> tuple[str, ...]:
+    """The command line of turnutils_uclient."""
+    return ("turnutils_uclient", "-p", str(port), *flags, host)
+
+
+async def lucky(
+    turn: TurnProcess, *commands: tuple[str, ...]
+) -> tuple[Counts, tuple[Outcome, ...]]:
+    """Run clients at the same time, and all of them again if one has bad luck with its channels.
+
+    What an unlucky client leaves behind lives on, so the server is counted anew.
+
+    Returns:
+        The server's counts before the last round, and how that ended.
+    """
+    before, rounds = await turn.counts(), 1
+    while True:
+        outcomes = await asyncio.gather(*[run(*command) for command in commands])
+        if rounds == ROUNDS or not any(outcome.unlucky for outcome in outcomes):
+            return before, tuple(outcomes)
+        before, rounds = await turn.rested(), rounds + 1
 
 
 @contextmanager

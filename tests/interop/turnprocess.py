@@ -16,6 +16,7 @@ from tests.web.rawhttp import fetch
 HERE = Path(__file__).resolve().parent
 DEADLINE_S = 30.0
 LISTENERS = 1
+REST_S = 0.5
 
 REALM = "interop.example"
 SECRET = "north-sea-herring"
@@ -121,18 +122,30 @@ class TurnProcess:
         """Wait until it has no more allocations than these."""
         return await self.reached(lambda counts: counts.allocations <= allocations)
 
+    async def rested(self) -> Counts:
+        """Wait until its counts stay what they are."""
+        before: list[Counts] = []
+
+        def same(counts: Counts) -> bool:
+            before.append(counts)
+            return before[-2:-1] == [counts]
+
+        return await self.reached(same, every_s=REST_S)
+
     async def idle(self) -> Counts:
         """Wait until there is no allocation any more, nor a socket that one had."""
         return await self.reached(
             lambda counts: not counts.allocations and counts.udp_sockets == LISTENERS
         )
 
-    async def reached(self, condition: Callable[[Counts], bool]) -> Counts:
+    async def reached(
+        self, condition: Callable[[Counts], bool], *, every_s: float = 0.05
+    ) -> Counts:
         """Wait until a condition holds."""
         deadline = time.monotonic() + DEADLINE_S
         while not condition(counts := await self.counts()):
             assert time.monotonic() < deadline, counts
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(every_s)
         return counts
 
     async def _get(self, target: str) -> dict[str, Any]:
