@@ -215,7 +215,7 @@ async def test_telling(expect_log: ExpectLog) -> None:
 
 
 async def test_telling_after_what_nobody_waits_for_any_more() -> None:
-    """Of that plugin and that function only."""
+    """Of that plugin and that function only, and about the same subject."""
     done: list[str] = []
     began, released = asyncio.Event(), asyncio.Event()
 
@@ -226,8 +226,8 @@ async def test_telling_after_what_nobody_waits_for_any_more() -> None:
         await released.wait()
         done.append("join")
 
-    calls = Isolation(60)
-    task = asyncio.create_task(calls.wait("lamp", "join", slow()))
+    calls, about, other = Isolation(60), object(), object()
+    task = asyncio.create_task(calls.wait("lamp", "join", slow(), None, about))
     async with asyncio.timeout(5):
         await began.wait()
         task.cancel()
@@ -235,13 +235,16 @@ async def test_telling_after_what_nobody_waits_for_any_more() -> None:
             await task
         for plugin, after in (("lamp", "join"), ("lamp", "other"), ("radio", "join"), ("lamp", "")):
             told = functools.partial(done.append, f"{plugin} after {after}")
-            calls.tell(plugin, "left", told, after=after)
-        assert done == ["lamp after other", "radio after join", "lamp after "]
+            calls.tell(plugin, "left", told, after=after, subject=about)
+        told = functools.partial(done.append, "about another one")
+        calls.tell("lamp", "left", told, after="join", subject=other)
+        assert done == ["lamp after other", "radio after join", "lamp after ", "about another one"]
         released.set()
         await calls.settle()
-    assert done[3:] == ["join", "lamp after join"]
-    calls.tell("lamp", "left", functools.partial(done.append, "nothing to wait for"), after="join")
-    assert done[5:] == ["nothing to wait for"]
+    assert done[4:] == ["join", "lamp after join"]
+    told = functools.partial(done.append, "nothing to wait for")
+    calls.tell("lamp", "left", told, after="join", subject=about)
+    assert done[6:] == ["nothing to wait for"]
 
 
 async def test_telling_does_not_wait_without_end() -> None:
@@ -253,14 +256,14 @@ async def test_telling_does_not_wait_without_end() -> None:
             await forever()
         await released.wait()
 
-    calls = Isolation(0.02)
-    task = asyncio.create_task(calls.wait("lamp", "join", stubborn(), 60))
+    calls, about = Isolation(0.02), object()
+    task = asyncio.create_task(calls.wait("lamp", "join", stubborn(), 60, about))
     async with asyncio.timeout(5):
         await began.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        calls.tell("lamp", "left", told.set, after="join")
+        calls.tell("lamp", "left", told.set, after="join", subject=about)
         assert not told.is_set()
         await told.wait()
         released.set()

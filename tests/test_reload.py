@@ -226,6 +226,12 @@ async def test_what_needs_a_restart_is_in_use_whatever_is_wrong_with_it(
     assert "goes on with what it has had since its start" in doubt.hint
 
 
+async def test_what_is_replaced_at_the_next_start_may_be_wrong() -> None:
+    plugins, config = antenna(["antenna.mast: it has fallen", "antenna.feeder.length: too short"])
+    (doubt,) = await check_files(plugins, config, ["antenna.mast"])
+    assert doubt.where == "a.ini, antenna.feeder.length"
+
+
 @pytest.mark.parametrize(
     ("says", "raises"),
     [

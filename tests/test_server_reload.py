@@ -65,6 +65,26 @@ async def test_secret_is_changed_while_names_cannot_be_looked_up(
     assert (await site.reload({})).warnings == (), "it was said"
 
 
+async def test_what_else_is_wrong_is_found_while_names_cannot_be_looked_up(
+    site: ReloadSite, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin that stopped at the name would find the users' file only when it goes by it."""
+    await site.start({"turn.bind": "localhost,"})
+    before = site.server.secrets
+
+    def fail(*_: object, **_more: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "nobody knows")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    users = site.folder / "users"
+    users.touch(0o600)
+    users.write_text("no colon\n")
+    expect_log(REFUSED)
+    with pytest.raises(ConfigError, match="expected name:password"):
+        await site.reload({"turn.secret": "another-long-secret", "turn.users_file": "users"})
+    assert site.server.secrets == before
+
+
 BAD = [
     ({"signaling.ping_s": "often"}, "signaling.ping_s"),
     ({"signaling.pings": "1"}, "signaling.pings"),

@@ -157,13 +157,14 @@ class Hooks:
 
         Args:
             name: The hook.
-            after: Another hook: a plugin is told when what it was asked there and did not answer
-                in time, or before nobody waited any more, is over.
+            after: Another hook: a plugin is told when what it was asked there about the same
+                `request` and did not answer in time, or before nobody waited any more, is over.
             **arguments: What the hook's specification lists.
         """
         for implementation in self._implementations(name):
             call = functools.partial(self._call, implementation, arguments)
-            self._isolation.tell(implementation.plugin, name, call, after=after)
+            subject = arguments.get(_SUBJECT)
+            self._isolation.tell(implementation.plugin, name, call, after=after, subject=subject)
 
     async def settle(self) -> None:
         """Wait until asynchronous notifications have finished or timed out."""
@@ -296,7 +297,9 @@ class Hooks:
         if not inspect.isawaitable(result):
             return result
         hook = implementation.hook
-        return await self._isolation_of(hook).wait(implementation.plugin, hook, result, timeout_s)
+        subject = arguments.get(_SUBJECT)
+        isolation = self._isolation_of(hook)
+        return await isolation.wait(implementation.plugin, hook, result, timeout_s, subject)
 
     def _contribution(self, implementation: _Implementation, arguments: Mapping[str, Any]) -> Any:
         contribution = self._call(implementation, arguments)
@@ -455,6 +458,9 @@ def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 _VERDICT: _Expected = ("None, True, False or Denied", _is_verdict)
 
 _FINDINGS: _Expected = ("a list of sentences", _list_of(lambda each: isinstance(each, str)))
+
+_SUBJECT = "request"
+"""The argument of a hook by which what two hooks were asked and told belongs together."""
 
 _ANSWERS: dict[str, _Expected] = {
     "authenticate": (

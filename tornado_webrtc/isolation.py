@@ -8,11 +8,12 @@ then at most once a minute.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from tornado_webrtc.errors import ListenError, PluginError
 from tornado_webrtc.repeats import Repeats
@@ -29,6 +30,14 @@ _FAILURES = (Exception, asyncio.CancelledError, SystemExit)
 def plugin_logger(plugin: str) -> logging.Logger:
     """Return the logger of a plugin, for what it logs and for what is logged about it."""
     return logging.getLogger(f"tornado_webrtc.plugins.{plugin}")
+
+
+class _Errand(NamedTuple):
+    """One plugin's function, and the `id` of what it was about."""
+
+    plugin: str
+    what: str
+    subject: int
 
 
 class Isolation:
@@ -58,7 +67,8 @@ class Isolation:
         self._serves = serves
         self._repeats = Repeats(clock)
         self._background: set[asyncio.Task[None]] = set()
-        self._abandoned: dict[asyncio.Task[Any], tuple[str, str]] = {}
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._of_subject: dict[_Errand, tuple[object, asyncio.Task[Any]]] = {}
 
     def call(
         self, plugin: str, what: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -87,7 +97,12 @@ class Isolation:
             self._took(plugin, what, time.perf_counter() - began)
 
     async def wait(
-        self, plugin: str, what: str, awaitable: Awaitable[Any], timeout_s: float | None = None
+        self,
+        plugin: str,
+        what: str,
+        awaitable: Awaitable[Any],
+        timeout_s: float | None = None,
+        subject: object = None,
     ) -> Any:
         """Await what a function returned, but not a moment longer than the time-out.
 
@@ -99,6 +114,7 @@ class Isolation:
             what: What it is.
             awaitable: A coroutine or future.
             timeout_s: Another time-out than the usual one.
+            subject: What it is about, for `tell`.
 
         Returns:
             The result.
@@ -112,10 +128,10 @@ class Isolation:
         try:
             await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
-            self._abandon(task, plugin, what)
+            self._abandon(task, _Errand(plugin, what, id(subject)), subject)
             raise
         if not task.done():
-            self._abandon(task, plugin, what)
+            self._abandon(task, _Errand(plugin, what, id(subject)), subject)
             raise self.failure(plugin, what, f"did not finish within {timeout_s:g} s")
         if task.cancelled():
             raise self.failure(plugin, what, "was cancelled from within")
@@ -142,22 +158,27 @@ class Isolation:
             raise self.failure(plugin, what, reason) from None
         self._keep(loop.create_task(self._swallow(plugin, what, awaitable)))
 
-    def tell(self, plugin: str, what: str, call: Callable[[], Any], *, after: str = "") -> None:
+    def tell(
+        self,
+        plugin: str,
+        what: str,
+        call: Callable[[], Any],
+        *,
+        after: str = "",
+        subject: object = None,
+    ) -> None:
         """Call a function whose result nobody wants; what it returns is awaited in the background.
 
         Args:
             plugin: The plugin that it belongs to.
             what: What it is.
             call: Calls it, as `call` does.
-            after: Another function of the plugin. Where somebody stopped waiting for that one,
-                it ends first, or has had the time-out to do so.
+            after: Another function of the plugin. Where somebody stopped waiting for that one
+                about the same subject, it ends first, or has had the time-out to do so.
+            subject: What it is about.
         """
-        running = [
-            task
-            for task, key in (self._abandoned.items() if after else ())
-            if key == (plugin, after) and not task.done()
-        ]
-        if running:
+        _, running = self._of_subject.get(_Errand(plugin, after, id(subject)), (None, None))
+        if running is not None and not running.done():
             self._keep(asyncio.create_task(self._tell_after(running, plugin, what, call)))
             return
         try:
@@ -168,9 +189,9 @@ class Isolation:
             return
 
     async def _tell_after(
-        self, running: list[asyncio.Task[Any]], plugin: str, what: str, call: Callable[[], Any]
+        self, running: asyncio.Task[Any], plugin: str, what: str, call: Callable[[], Any]
     ) -> None:
-        await asyncio.wait(running, timeout=self._timeout_s)
+        await asyncio.wait({running}, timeout=self._timeout_s)
         self.tell(plugin, what, call)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
@@ -208,13 +229,17 @@ class Isolation:
         except PluginError:
             return
 
-    def _abandon(self, task: asyncio.Task[Any], plugin: str, what: str) -> None:
+    def _abandon(self, task: asyncio.Task[Any], errand: _Errand, subject: object) -> None:
         task.cancel()
-        self._abandoned[task] = plugin, what
-        task.add_done_callback(self._forget)
+        self._abandoned.add(task)
+        if subject is not None:
+            self._of_subject[errand] = subject, task
+        task.add_done_callback(functools.partial(self._forget, errand))
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._abandoned.pop(task, None)
+    def _forget(self, errand: _Errand, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if errand in self._of_subject and self._of_subject[errand][1] is task:
+            del self._of_subject[errand]
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not log it as lost
 

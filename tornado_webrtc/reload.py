@@ -10,7 +10,7 @@ Nothing here touches a server; `Server.reload` does.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -206,7 +206,9 @@ def _digest(path: Path) -> bytes | None:
         return None
 
 
-async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Problem, ...]:
+async def check_files(
+    found: Iterable[FoundPlugin], config: Config, needs_restart: Collection[str] = ()
+) -> tuple[Problem, ...]:
     """Let plugins look at the files that their settings name, as ``tornado-webrtc check`` does.
 
     What a setting names that needs a restart, the process has had since its start. That it could
@@ -216,6 +218,8 @@ async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Pro
     Args:
         found: The plugins that run. Those with a hook `check` are constructed once more.
         config: What is going to hold.
+        needs_restart: Settings, as ``section.key``, that are written otherwise than they hold:
+            what is wrong with the value that is replaced at the next start is not told.
 
     Returns:
         What they find doubtful.
@@ -234,7 +238,10 @@ async def check_files(found: Iterable[FoundPlugin], config: Config) -> tuple[Pro
     problems = [each for each in examination.problems if each.where not in settled]
     if problems:
         raise ConfigError(problems)
-    later = (replace(each, hint=_LATER) for each in examination.problems)
+    replaced = {config.where(key) for key in needs_restart}
+    later = (
+        replace(each, hint=_LATER) for each in examination.problems if each.where not in replaced
+    )
     return (*examination.doubts, *later)
 
 

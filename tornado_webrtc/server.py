@@ -446,7 +446,9 @@ class Server:
         except StateError as error:
             where = f"{self.config.path or 'environment'}, turn.secret_file"
             raise ConfigError([Problem(where, str(error))]) from error
-        doubtful = await check_files(self.plugins.running(), comparison.config)
+        doubtful = await check_files(
+            self.plugins.running(), comparison.config, comparison.needs_restart
+        )
         return replace(comparison, needs_restart=needs_restart, doubtful=doubtful), secrets
 
     def _specs(self) -> dict[str, str]:

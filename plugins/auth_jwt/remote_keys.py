@@ -9,6 +9,7 @@ good set holds; a set without a key that can be used ends it at once.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import ssl
 import time
@@ -98,7 +99,8 @@ class RemoteKeys:
         now: Monotonic seconds.
 
     Attributes:
-        counters: How often what happened: ``jwks.fetches``, ``jwks.failures``.
+        counters: How often what happened: ``jwks.fetches``, ``jwks.failures``; those that
+            brought no key are failures, too.
         error: Why the last fetch failed, or brought no key; "" if it brought one.
     """
 
@@ -122,6 +124,7 @@ class RemoteKeys:
         self._failures = 0
         self._flight: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._reading: asyncio.Future[ssl.SSLContext] | None = None
         self.timing = timing
         self.counters: Counter[str] = Counter()
         self.error = ""
@@ -227,6 +230,8 @@ class RemoteKeys:
         self._keys, self._skipped = found.keys, found.skipped
         self._fetched_at = self._now()
         self._failures = 0
+        if not found.keys:
+            self.counters["jwks.failures"] += 1
         self._complain(found.fault)
 
     def _failed(self, reason: str) -> None:
@@ -289,12 +294,21 @@ class RemoteKeys:
             OSError: The file cannot be read; `ssl.SSLError` if it holds no certificate.
         """
         timeout_s = self.timing.timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
-        except TimeoutError as error:
+        if self._reading is None:  # a thread that hangs with its disk is not joined by others
+            read = functools.partial(ssl.create_default_context, cafile=self._ca_file)
+            self._reading = asyncio.get_running_loop().run_in_executor(None, read)
+            self._reading.add_done_callback(self._read)
+        reading = self._reading
+        await asyncio.wait({reading}, timeout=timeout_s)
+        if not reading.done():
             text = f"the certificates of the authorities cannot be read within {timeout_s:g} s"
-            raise _FetchError(text) from error
+            raise _FetchError(text)
+        return reading.result()
+
+    def _read(self, reading: asyncio.Future[ssl.SSLContext]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # looked at: perhaps nobody waits any more
 
 
 def _words(error: Exception, timeout_s: float) -> str:

@@ -44,7 +44,7 @@ from tornado_webrtc.turn.settings import TurnSettings
 from .collection import allocations
 from .credential import CredentialSource
 from .driver import Driver
-from .machine import UnansweredError, look_up, read_machine
+from .machine import UnansweredError, look_up, read_machine, together
 from .port import VERSION_OF_FAMILY
 from .public_address import Choice, find, told
 from .stream import TurnStreams
@@ -159,8 +159,10 @@ class Plugin:
             found.append(f"turn.users_file: {error.reason}")
         try:
             choice = await self._find_choice()
-        except UnansweredError:
-            raise  # it may be otherwise in a moment: nothing is wrong with the settings
+        except UnansweredError as error:
+            if not found:
+                raise  # it may be otherwise in a moment: nothing is wrong with the settings
+            found.append(error.reason)
         except PluginError as error:
             found.append(error.reason)
         else:
@@ -276,7 +278,7 @@ async def listening_addresses(bind: Sequence[str]) -> list[str]:
     Raises:
         PluginError: A name cannot be looked up, or nothing is left.
     """
-    found = [address for entry in bind for address in await _addresses_of(entry)]
+    found = [each for part in await together(map(_addresses_of, bind)) for each in part]
     if not found:
         raise PluginError("turn", f"turn.bind: this machine has no address of {', '.join(bind)}")
     return list(dict.fromkeys(found))

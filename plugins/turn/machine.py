@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TypeVar
 
 from tornado_webrtc.config import IPAddress
 from tornado_webrtc.errors import PluginError
@@ -18,7 +19,10 @@ __all__ = [
     "look_up",
     "read_machine",
     "source_address",
+    "together",
 ]
+
+_Found = TypeVar("_Found")
 
 # Addresses for documentation (RFC 5737, RFC 3849): the default route leads there, and
 # nothing is ever sent.
@@ -26,8 +30,9 @@ _FAR_AWAY = (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
 _IPV6_ADDR_PREFERENCES = 72  # RFC 5014 section 3; the numbers are Linux's
 _IPV6_PREFER_SRC_PUBLIC = 2  # rather than a temporary address, which soon is gone
 
-LOOKUP_S = 20.0
-"""Seconds that a name may take: less than `check` has, or nobody would hear which one it was."""
+LOOKUP_S = 12.0
+"""Seconds that a name may take. Those of `public_ip` are looked up together, then those of `bind`:
+both take less time than `check` has, or nobody would hear which name it was."""
 
 
 class UnansweredError(PluginError):
@@ -95,6 +100,21 @@ async def look_up(name: str, key: str = "turn.public_ip") -> list[IPAddress]:
             " or start once names can be looked up",
         ) from error
     return list(dict.fromkeys(_without_scope(str(each[4][0])) for each in found))
+
+
+async def together(lookups: Iterable[Awaitable[_Found]]) -> list[_Found]:
+    """Look several names up at the same time.
+
+    Raises:
+        PluginError: What the first of them that fails, in their order, raises.
+    """
+    outcomes = await asyncio.gather(*lookups, return_exceptions=True)
+    found = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        found.append(outcome)
+    return found
 
 
 def _words(error: OSError | UnicodeError) -> str:

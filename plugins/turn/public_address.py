@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, ip_address
 from tornado_webrtc.config import IPAddress, PublicAddress, limited_reach
 from tornado_webrtc.errors import PluginError
 
-from .machine import Machine, look_up
+from .machine import Machine, look_up, together
 
 __all__ = ["Choice", "Lookup", "RelayAddress", "choose", "find", "told"]
 
@@ -78,7 +78,9 @@ async def find(
         PluginError: A name cannot be looked up, or there is nothing to relay with.
     """
     names = [entry.public for entry in configured if isinstance(entry.public, str)]
-    return choose(configured, machine, {name: await lookup(name) for name in names})
+    return choose(
+        configured, machine, dict(zip(names, await together(map(lookup, names)), strict=True))
+    )
 
 
 def choose(

@@ -1,6 +1,8 @@
 """Rosters: who is listed to whom, in which order, and how many at most."""
 
+import itertools
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -268,26 +270,91 @@ def test_as_many_others_as_fit_beside_the_own_entry() -> None:
 # --- rosters that change while they are told ----------------------------------------------------
 
 
-def test_who_goes_while_lists_are_made_gets_none() -> None:
-    roster = roster_of("1", "2", "3", "4", list_max=2)
-    made = roster.lists()
-    first, frame = next(made)
-    for peer_id in "24":
+def told(made: Iterator[tuple[Peer, bytes]]) -> list[tuple[str, list[str]]]:
+    """Return who is told from here on, in order, and what."""
+    return [(each.id, listed(frame)) for each, frame in made]
+
+
+def remove(roster: Roster, *peer_ids: str) -> None:
+    for peer_id in peer_ids:
         gone = roster.get(peer_id)
         assert gone is not None
         roster.remove(gone)
+
+
+def test_who_goes_while_lists_are_made_gets_none_and_is_in_none() -> None:
+    roster = roster_of("1", "2", "3", "4", "5")
+    made = roster.lists()
+    first, frame = next(made)
+    assert (first.id, listed(frame)) == ("1", ["1", "2", "3", "4", "5"])
+    remove(roster, "1", "4")
+    second, frame = next(made)
+    assert (second.id, listed(frame)) == ("2", ["2", "3", "5"])
+    remove(roster, "2")
+    assert told(made) == [("3", ["3", "5"]), ("5", ["3", "5"])]
+
+
+def test_who_comes_while_lists_are_made_is_in_the_later_ones_and_gets_none() -> None:
+    """It was shown one of its own already."""
+    roster = roster_of("1", "2", "3")
+    made = roster.lists()
+    next(made)
+    roster.put(peer("4"))
+    assert told(made) == [("2", ["1", "2", "3", "4"]), ("3", ["1", "2", "3", "4"])]
+
+
+def test_who_moves_up_while_lists_are_made_sees_itself_once() -> None:
+    roster = roster_of("1", "2", "3", "4", "5", list_max=2)
+    made = roster.lists()
+    next(made)
+    remove(roster, "1")
+    assert told(made) == [
+        ("2", ["2", "3"]),
+        ("3", ["2", "3"]),
+        ("4", ["2", "4"]),
+        ("5", ["2", "5"]),
+    ]
+
+
+def test_who_comes_back_while_lists_are_made_gets_none_and_stands_last() -> None:
+    roster = roster_of("1", "2", "3", "4", list_max=2)
+    made = roster.lists()
+    next(made)
+    remove(roster, "2", "4")
     roster.put(peer("4", "somebody else"))
-    assert [first.id, *(each.id for each, _ in made)] == ["1", "3"]
-    assert listed(frame) == ["1", "2"], "the next list will say so"
+    assert told(made) == [("3", ["1", "3"])]
+    assert lists(roster)["4"] == ["1", "4"]
+
+
+def test_new_name_is_in_the_lists_that_are_still_to_come() -> None:
+    roster = roster_of("1", "2", "3")
+    made = roster.lists()
+    next(made)
+    first = roster.get("1")
+    assert first is not None
+    first.name = "Ann"
+    roster.put(first)
+    assert [b'"name":"Ann"' in frame for _, frame in made] == [True, True]
+
+
+def test_lists_between_two_changes_are_one() -> None:
+    """It is put together once, not for each: that takes milliseconds of a crowd."""
+    roster = roster_of(*map(str, range(100)))
+    made = roster.lists()
+    before = {id(frame): frame for _, frame in itertools.islice(made, 50)}
+    remove(roster, "99")
+    after = {id(frame): frame for _, frame in made}
+    assert [len(frames) for frames in (before, after)] == [1, 1]
+    assert before.keys() != after.keys()
 
 
 def test_limit_may_change_while_lists_are_made() -> None:
-    roster = roster_of("1", "2", "3", "4", list_max=3)
+    roster = roster_of("1", "2", "3", "4", list_max=2)
     made = roster.lists()
     next(made)
-    roster.set_list_max(0)
-    assert [listed(frame) for _, frame in made] == [
-        ["1", "2", "3"],
-        ["1", "2", "3"],
-        ["1", "2", "4"],
+    roster.set_list_max(3)
+    assert told(made) == [
+        ("2", ["1", "2", "3"]),
+        ("3", ["1", "2", "3"]),
+        ("4", ["1", "2", "4"]),
     ]

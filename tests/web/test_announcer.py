@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import ExpectLog
 from tests.wire import until
 from tornado_webrtc.clock import Clock
 from tornado_webrtc.signaling import Peer, PeerAddress
@@ -207,6 +208,67 @@ async def test_crowd_is_told_no_more_after_the_end() -> None:
     await asyncio.sleep(0.01)
     assert crowd.sent == told
     assert not crowd.announcer.pending("a")
+
+
+# --- when sending fails -------------------------------------------------------------------------
+
+
+class Failing(Crowd):
+    """A crowd that cannot be told any more after so many lists, once."""
+
+    def __init__(self, after: int, size: int = TURN_BYTES // 4, **peers: int) -> None:
+        super().__init__(size, **peers)
+        self.after: int | None = after
+
+    def _send(self, scope: str) -> Iterator[int]:
+        if self.after == 0:
+            self._fail()
+        return self._lists(scope)
+
+    def _lists(self, scope: str) -> Iterator[int]:
+        for sent in super()._send(scope):
+            yield sent
+            if scope == "a" and self.sent.count("a") == self.after:
+                self._fail()
+
+    def _fail(self) -> None:
+        self.after = None
+        raise RuntimeError("this list cannot be sent")
+
+
+@pytest.mark.parametrize("after", [0, 2])
+async def test_scope_that_could_not_be_told_is_told_of_its_next_change(after: int) -> None:
+    crowd = Failing(after=after, a=4, size=0)
+    with pytest.raises(RuntimeError, match="cannot be sent"):
+        crowd.announcer.announce("a")
+    assert len(crowd.sent) == after
+    assert not crowd.announcer.pending("a")
+    crowd.announcer.announce("a")
+    assert len(crowd.sent) == after + 4
+
+
+async def test_others_have_their_turns_when_a_scope_cannot_be_told(expect_log: ExpectLog) -> None:
+    """At its second list in turns; it has changed by then, so it is told again."""
+    crowd = Failing(after=2, size=TURN_BYTES, a=3, b=3)
+    expect_log("Exception in callback Announcer._take_turn")
+    for scope in "aab":
+        crowd.announcer.announce(scope)
+    assert crowd.sent == ["a", "b"]
+    crowd.now += 60.0
+    await until(lambda: not (crowd.announcer.pending("a") or crowd.announcer.pending("b")))
+    assert crowd.sent.count("b") == 3
+    assert crowd.sent.count("a") == 2 + 3
+    assert crowd.after is None
+
+
+async def test_what_was_sent_before_a_failure_has_its_cost() -> None:
+    crowd = Failing(after=2, size=1_500_000, a=4)
+    with pytest.raises(RuntimeError, match="cannot be sent"):
+        crowd.announcer.announce("a")
+    crowd.announcer.announce("a")
+    assert crowd.announcer.pending("a")
+    assert len(crowd.sent) == 2
+    crowd.announcer.stop()
 
 
 # --- what it may cost ---------------------------------------------------------------------------

@@ -26,16 +26,22 @@ class _Shown:
     """What a roster shows to everybody.
 
     Attributes:
+        ids: Who is in the list.
         frame: The list for those who are in it.
         ends: Where in that each entry ends.
         list_max: How many entries there may be; 0 for no limit.
     """
 
+    ids: frozenset[str]
     frame: bytes
     ends: list[int]
     list_max: int
 
-    def with_own(self, own: bytes) -> bytes:
+    def list_for(self, peer_id: str, own: bytes) -> bytes:
+        """The list for somebody with that entry."""
+        return self.frame if peer_id in self.ids else self._with_own(own)
+
+    def _with_own(self, own: bytes) -> bytes:
         """The list for somebody who is not in it; put together at once, there may be many."""
         fitting = bisect.bisect_right(self.ends, _end_max(self.list_max) - 1 - len(own))
         count = min(fitting, self.list_max - 1)
@@ -61,10 +67,12 @@ class Roster:
         self._list_max = list_max
         self._peers: dict[str, Peer] = {}
         self._entries: dict[str, bytes] = {}
+        self._version = 0
 
     def set_list_max(self, list_max: int) -> None:
         """Show more or fewer peers in the lists to come."""
         self._list_max = list_max
+        self._version += 1
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -80,30 +88,31 @@ class Roster:
         """Add a peer, or show the changed name of one that is there."""
         self._peers[peer.id] = peer
         self._entries[peer.id] = peer_entry(peer.id, peer.name, peer.user_agent)
+        self._version += 1
 
     def remove(self, peer: Peer) -> None:
         """Take a peer out."""
         del self._peers[peer.id]
         del self._entries[peer.id]
+        self._version += 1
 
     def lists(self) -> Iterator[tuple[Peer, bytes]]:
         """Each peer with the `peers` frame it is to receive.
 
-        The roster may change between two of them: who has gone by then gets none, and all
-        others the list as it was at first, with their own entry as it is now.
+        The roster may change between two of them: each is as the roster is by then. Who has
+        gone gets none, and nor does who has come since the first: it was shown one already.
         """
-        shown = self._shown()
-        for position, peer in enumerate(self):
+        shown, version = self._shown(), self._version
+        for peer in self:
             if self._peers.get(peer.id) is not peer:
                 continue
-            listed = position < len(shown.ends)
-            yield peer, shown.frame if listed else shown.with_own(self._entries[peer.id])
+            if version != self._version:
+                shown, version = self._shown(), self._version
+            yield peer, shown.list_for(peer.id, self._entries[peer.id])
 
     def list_for(self, peer: Peer) -> bytes:
         """The `peers` frame that one peer of this roster is to receive."""
-        shown = self._shown()
-        listed = peer.id in itertools.islice(self._peers, len(shown.ends))
-        return shown.frame if listed else shown.with_own(self._entries[peer.id])
+        return self._shown().list_for(peer.id, self._entries[peer.id])
 
     def _shown(self) -> _Shown:
         """What is shown to everybody: entries in order, as many as there may be and as fit."""
@@ -116,7 +125,8 @@ class Roster:
                 break
             entries.append(entry)
             ends.append(end)
-        return _Shown(peers_frame(entries), ends, self._list_max)
+        ids = frozenset(itertools.islice(self._entries, len(ends)))
+        return _Shown(ids, peers_frame(entries), ends, self._list_max)
 
 
 class Presence:

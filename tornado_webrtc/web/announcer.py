@@ -37,7 +37,8 @@ class Announcer:
 
     Args:
         send: Sends a scope's list to one of its peers after the other, each when it is asked
-            for the next bytes. What changes on the way need not be in it.
+            for the next bytes. What changes on the way need not be in it. If it raises,
+            whoever is left gets the list with the scope's next change.
         clock: The time.
         turn_bytes: What is sent before everybody else has a turn.
     """
@@ -96,19 +97,26 @@ class Announcer:
     def _flush(self, scope: str) -> None:
         self._timers.pop(scope, None)
         self._sending.add(scope)
-        self._go_on(scope, self._send(scope), 0)
+        self._go_on(scope, self._lists(scope), 0)
+
+    def _lists(self, scope: str) -> Iterator[int]:
+        """What there is to send; that asking for it fails is found out as it is sent, too."""
+        yield from self._send(scope)
 
     def _go_on(self, scope: str, lists: Iterator[int], cost: int) -> None:
         """Send lists for a moment; the rest waits for its turn."""
         left = self._turn_bytes
-        for sent in lists:
-            cost += sent
-            left -= max(sent, LIST_BYTES)
-            if left <= 0:
-                self._waiting.append((scope, lists, cost))
-                self._ask_for_a_turn()
-                return
-        self._finish(scope, cost)
+        try:
+            for sent in lists:
+                cost += sent
+                left -= max(sent, LIST_BYTES)
+                if left <= 0:
+                    self._waiting.append((scope, lists, cost))
+                    self._ask_for_a_turn()
+                    return
+        finally:
+            if left > 0:  # that was all, or no more can be sent
+                self._finish(scope, cost)
 
     def _ask_for_a_turn(self) -> None:
         """One scope at a time, however many there are."""
@@ -117,9 +125,11 @@ class Announcer:
 
     def _take_turn(self) -> None:
         self._turn = None
-        self._go_on(*self._waiting.popleft())
-        if self._waiting:
-            self._ask_for_a_turn()
+        try:
+            self._go_on(*self._waiting.popleft())
+        finally:
+            if self._waiting:
+                self._ask_for_a_turn()
 
     def _finish(self, scope: str, cost: int) -> None:
         self._sending.discard(scope)

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import os
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,9 +81,17 @@ async def test_slow_source(site: Site, expect_log: ExpectLog) -> None:
 
 
 async def test_authorities_that_cannot_be_read_in_time(
-    site: Site, tmp_path: Path, expect_log: ExpectLog
+    site: Site, tmp_path: Path, expect_log: ExpectLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk may hang as well as the network; who waits is told which it was."""
+    begun: list[Path] = []
+    real = ssl.create_default_context
+
+    def read(*, cafile: Path) -> ssl.SSLContext:
+        begun.append(cafile)
+        return real(cafile=cafile)
+
+    monkeypatch.setattr(ssl, "create_default_context", read)
     expect_log("the certificates of the authorities cannot be read within 0.1 s; no token")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -91,6 +100,7 @@ async def test_authorities_that_cannot_be_read_in_time(
         async with asyncio.timeout(10):
             assert "the certificates of the authorities" in await fail(keys)
             assert await keys.ca_fault() == "", "nobody knows"
+        assert begun == [pipe], "a thread that hangs is enough"
     finally:
         _end_readers(pipe)
 
@@ -228,8 +238,8 @@ async def test_issuer_that_takes_back_all_its_keys_is_obeyed(
     await keys.fetch()
     for _ in range(3):
         assert "no key of the set can be used" in await fail(keys)
-    assert keys._due_at() == site.now + 0.8 * LONG.ttl_s, "it is no failure"
-    assert keys.counters == {"jwks.fetches": 2}
+    assert keys._due_at() == site.now + 0.8 * LONG.ttl_s, "it is not asked for more often"
+    assert keys.counters == {"jwks.fetches": 2, "jwks.failures": 1}
     site.now += REFETCH_S
     assert "no key of the set can be used" in await fail(keys)
     site.publisher.publish(jwk("P-256", "b", 1))

@@ -107,6 +107,65 @@ def test_one_of_two_who_want_the_same_id_joins(table: RoomTable) -> None:
     assert table.find("blue") is None
 
 
+def test_locked_room_stays_locked_while_a_second_connection_of_an_id_is_to_come(
+    table: RoomTable, time: Time
+) -> None:
+    """Both are let in; the first dies before the second has taken its id over."""
+    first, second = peer("ann", number=1), peer("ann", number=2)
+    table.keep(wish("ann"), PASSWORD)
+    table.keep(wish("ann"))
+    room = table.find("blue")
+    table.join(first)
+    time.now += 5
+    table.leave(first)
+    assert room is not None
+    assert table.find("blue") is room
+    assert (room.since, room.password) == (1000.0, PASSWORD)
+    assert (len(table), table.count_besides({})) == (0, 1)
+    table.join(second)
+    assert (table.find("blue"), room.kept) == (room, {})
+    assert room.peers == {"ann": second}
+    table.leave(second)
+    assert table.find("blue") is None
+
+
+def test_room_ends_once_none_of_those_who_want_an_id_is_to_come(table: RoomTable) -> None:
+    given_up, first, second = wish("ann"), peer("ann", number=1), peer("ann", number=2)
+    table.keep(given_up, PASSWORD)
+    table.keep(wish("ann"))
+    table.keep(wish("ann"))
+    for each in (first, second):
+        table.join(each)
+        table.leave(each)
+        assert table.find("blue") is not None
+    table.give_up(given_up)
+    assert table.find("blue") is None
+
+
+def test_place_is_one_however_many_connections_want_it(table: RoomTable) -> None:
+    first, second, given_up = peer("ann", number=1), peer("ann", number=2), wish("ann")
+    for request in (wish("ann"), wish("ann"), given_up):
+        table.keep(request)
+    table.keep(wish("ben"))
+    table.join(peer("ben"))
+    room = table.find("blue")
+    assert room is not None
+
+    def others() -> list[int]:
+        return [room.others(each) for each in ("ann", "ben", "eve")]
+
+    table.join(first)
+    assert others() == [1, 1, 2], "in the room and waited for"
+    table.leave(first)
+    assert others() == [1, 1, 2], "waited for"
+    table.give_up(given_up)
+    assert others() == [1, 1, 2], "one is still to come"
+    table.join(second)
+    assert others() == [1, 1, 2], "in the room"
+    table.leave(second)
+    assert others() == [1, 0, 1], "gone"
+
+
 def test_giving_up_a_place_leaves_the_others(table: RoomTable) -> None:
     ann = wish("ann")
     table.keep(ann)
@@ -151,7 +210,7 @@ def test_room_stays_while_its_only_peer_changes_the_connection(
 
 
 def test_peer_without_a_place(table: RoomTable) -> None:
-    """Another one with its id was let in as well, and has come and gone."""
+    """None was kept: it is in, all the same."""
     table.join(peer("ann"))
     assert shown(table) == {"blue": {"ann"}}
     table.leave(peer("ann", "red"))
@@ -182,6 +241,7 @@ def test_nothing_is_left_behind(steps: list[tuple[str, str, str]]) -> None:
             table.leave(peers.pop((room, peer_id)))
         expected = {name: {i for r, i in peers if r == name} for name, _ in peers}
         assert shown(table) == expected
+        assert all(place.wanted for room in table for place in room.kept.values())
     for request in wishes:
         table.give_up(request)
     for each in peers.values():

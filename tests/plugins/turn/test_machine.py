@@ -1,5 +1,6 @@
 """What is read of this machine is true: it can be bound to, and it leads where it says."""
 
+import asyncio
 import socket
 import threading
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from tornado_webrtc.plugins.turn.machine import (
     look_up,
     read_machine,
     source_address,
+    together,
 )
 
 LOOPBACK = ip_address("127.0.0.1")
@@ -74,3 +76,29 @@ async def test_name_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None
             await look_up("turn.example", "turn.bind")
     finally:
         asked.set()
+
+
+async def test_names_are_looked_up_together() -> None:
+    both = asyncio.Barrier(2)
+
+    async def find(name: str) -> str:
+        async with asyncio.timeout(10):
+            await both.wait()
+        return name.upper()
+
+    assert await together(map(find, ("a", "b"))) == ["A", "B"]
+
+
+async def test_of_several_names_that_fail_the_first_is_told() -> None:
+    failed = asyncio.Event()
+
+    async def fail_late(name: str) -> None:
+        await failed.wait()
+        raise UnansweredError("turn", name)
+
+    async def fail(name: str) -> None:
+        failed.set()
+        raise PluginError("turn", name)
+
+    with pytest.raises(UnansweredError, match="first"):
+        await together([fail_late("first"), fail("second")])
