@@ -114,6 +114,33 @@ def test_settings_that_take_long_to_open_do_not_stand_before_a_call(join: Join, 
     ann.expect_list(bob)
 
 
+REFUSED_DEVICES = """
+  navigator.mediaDevices.enumerateDevices = () =>
+    Promise.reject(new DOMException("Not now", "InvalidStateError"));
+"""
+CHOSEN = """() => ["camera", "microphone", "speaker", "relay"]
+  .map((key) => Object.entries(localStorage).find(([name]) => name.endsWith(key))?.[1])"""
+
+
+@pytest.mark.parametrize("script", [SLOW_DEVICES, REFUSED_DEVICES], ids=["slow", "refused"])
+def test_devices_that_are_not_listed_yet_stay_chosen(join: Join, script: str) -> None:
+    choose = """({ Settings }) => {
+      const settings = new Settings();
+      const devices = { camera: "c-1", microphone: "m-1", speaker: "s-1" };
+      settings.setChoices({ ...settings, ...devices });
+    }"""
+    ann = join("Ann", script=script)
+    ann.page.evaluate(f"async () => ({choose})(await import('/js/settings.js'))")
+    ann.page.reload()
+    ann.press("Settings")
+    expect(ann.find("settings")).to_be_visible()
+    ann.page.get_by_label("Relay only").check()
+    assert ann.page.evaluate(CHOSEN) == ["c-1", "m-1", "s-1", "1"]
+    if script == SLOW_DEVICES:
+        ann.page.evaluate("waiting.forEach((resolve) => resolve())")
+    expect(ann.find("camera-choice")).to_have_value("c-1")
+
+
 def test_who_is_writing_when_a_call_ends_calls_nobody_by_it(join: Join) -> None:
     ann, bob = in_call(join)
     ann.press("Chat and files")
@@ -137,8 +164,14 @@ def test_who_is_writing_when_the_chat_breaks_off_presses_no_button_by_it(join: J
     bob.page.keyboard.type(" much v")
     bob.page.keyboard.press("Enter")
     expect(bob.find("chat-text")).to_have_value("So much v")
+    expect(bob.find("chat-status")).to_have_text("The chat has ended.")
+    expect(bob.find("chat-text")).to_have_attribute("placeholder", "The chat has ended.")
     for button in ("mute", "camera"):
         expect(bob.find(button)).to_have_attribute("data-lit", "false")
+    ann.hang_up()
+    bob.expect_list(ann)
+    expect(bob.find("chat-text")).to_have_attribute("placeholder", "Message")
+    expect(bob.find("chat-status")).to_have_text("")
 
 
 def test_who_was_about_to_call_somebody_else_still_is(join: Join) -> None:

@@ -31,6 +31,40 @@ def test_initials(run: Run, name: str, initials: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("platform", "key", "letter", "erasure"),
+    [
+        ("Linux", {"key": "a"}, True, False),
+        ("Linux", {"key": "a", "altKey": True}, False, False),
+        ("Linux", {"key": "@", "altKey": True, "ctrlKey": True}, False, False),
+        ("Linux", {"key": "@", "ctrlKey": True, "modifierAltGraph": True}, True, False),
+        ("MacIntel", {"key": "@", "altKey": True}, True, False),
+        ("iPad", {"key": "@", "altKey": True}, True, False),
+        ("MacIntel", {"key": "@", "altKey": True, "metaKey": True}, False, False),
+        ("MacIntel", {"key": "a", "ctrlKey": True}, False, False),
+        ("MacIntel", {"key": "Enter"}, False, False),
+        ("Linux", {"key": "Backspace"}, False, True),
+        ("Linux", {"key": "Backspace", "shiftKey": True}, False, True),
+        ("Linux", {"key": "Backspace", "ctrlKey": True}, False, False),
+        ("MacIntel", {"key": "Backspace", "altKey": True}, False, False),
+        ("MacIntel", {"key": "Backspace", "metaKey": True}, False, False),
+    ],
+)
+def test_which_keys_write_and_which_erase(
+    run: Run, platform: str, key: dict[str, Any], letter: bool, erasure: bool
+) -> None:
+    script = """({ isErasure, isLetter }, [platform, key]) => {
+      Object.defineProperty(navigator, "platform", { configurable: true, get: () => platform });
+      try {
+        const event = new KeyboardEvent("keydown", key);
+        return [isLetter(event), isErasure(event)];
+      } finally {
+        delete navigator.platform;
+      }
+    }"""
+    assert run("typing", script, [platform, key]) == [letter, erasure]
+
+
+@pytest.mark.parametrize(
     ("bytes_", "words"),
     [
         (0, "0 bytes"),

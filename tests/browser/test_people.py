@@ -95,6 +95,14 @@ def test_the_list_can_be_used_by_keyboard_alone(join: Join) -> None:
     expect(ann.call_button(bob)).to_be_focused()
 
 
+def test_who_signs_in_by_the_button_is_led_to_the_list_too(join: Join) -> None:
+    ann = join("Ann")
+    ann.find("sign-in").focus()
+    ann.page.keyboard.press("Space")
+    ann.wait_online()
+    expect(ann.find("people-title")).to_be_focused()
+
+
 def test_an_id_that_was_typed_goes_with_its_call_or_can_be_corrected(join: Join) -> None:
     ann, bob = join("Ann").sign_in(), join("Bob", query={"id": "bob-1"}).sign_in()
     field = ann.page.get_by_label("Call an id")

@@ -180,6 +180,68 @@ def test_candidates_of_a_restart_that_waits_are_not_used_for_the_one_before(run:
     assert used == expected
 
 
+WAITING = """
+      await restart(1);
+      await until(() => answered().length === 1);
+      const used = [];
+      const add = call.connection.addIceCandidate;
+      call.connection.addIceCandidate = (candidate) => {
+        used.push(candidate.candidate);
+        return add.call(call.connection, candidate);
+      };
+      const tell = (port) => {
+        const line = `candidate:1 1 udp 1 127.0.0.1 ${port} typ host`;
+        const candidate = { candidate: line, sdpMid: "0" };
+        phone.receive("candidate", { from: "5", session_id: "5-3", candidate });
+        return line;
+      };
+"""
+
+
+def test_candidates_of_a_restart_that_is_skipped_are_never_used(run: Run) -> None:
+    script = f"""
+      {WAITING}
+      await restart(2);
+      tell(2);
+      await restart(3);
+      const expected = [tell(3)];
+      await until(() => answered().length === 2);
+      phone.removed();
+      other.close();
+      return [used, expected, answered()];
+    """
+    used, expected, answered = run("phone", with_phone(script, RESTARTED))
+    assert used == expected
+    assert answered == [1, 3]
+
+
+def test_candidates_of_somebody_elses_restart_are_never_used(run: Run) -> None:
+    script = f"""
+      {WAITING}
+      const stranger = new RTCPeerConnection();
+      stranger.createDataChannel("chat");
+      const {{ type, sdp }} = await stranger.createOffer();
+      const taken = call.answerRestart.bind(call);
+      let refused = false;
+      call.answerRestart = async (...offered) => {{
+        const answer = await taken(...offered);
+        refused ||= answer === null;
+        return answer;
+      }};
+      offer("5-3", {{ description: {{ type, sdp }}, restart: 2 }});
+      tell(2);
+      await until(() => refused);
+      await restart(3);
+      const expected = [tell(3)];
+      await until(() => answered().length === 2);
+      phone.removed();
+      for (const each of [other, stranger]) each.close();
+      return [used, expected];
+    """
+    used, expected = run("phone", with_phone(script, RESTARTED))
+    assert used == expected
+
+
 def test_a_restart_that_is_never_answered_does_not_keep_the_next_call_from_one(run: Run) -> None:
     script = """
       for (const answering of [new Promise(() => {}), Promise.resolve(description)]) {

@@ -41,8 +41,9 @@ export class Bucket {
 }
 
 /**
- * How often strangers are answered. Who calls like a person always is; who floods is not, and does
- * not keep the others from it: the server vouches for `from`, and itself bounds who asks for what.
+ * How often strangers are answered. One who floods is not, and alone does not keep the others from
+ * it: the server vouches for `from`. Several together can, while it lasts; whoever else calls then
+ * hears nothing, and it rings there until nobody has answered.
  */
 export class Allowance {
   #all = new Bucket(BURST, PER_S);

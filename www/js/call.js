@@ -196,7 +196,10 @@ export class Call extends EventTarget {
    */
   async answerRestart(offer, findServers) {
     this.#holding = false;
-    if (!sameSide(this.#connection.remoteDescription.sdp, offer.sdp)) return null;
+    if (!sameSide(this.#connection.remoteDescription.sdp, offer.sdp)) {
+      this.#waiting = [];
+      return null;
+    }
     await this.#acceptRemote({ type: "offer", sdp: offer.sdp });
     this.#renew(await findServers());
     return this.#describe();
@@ -211,9 +214,13 @@ export class Call extends EventTarget {
     this.#follow();
   }
 
-  /** Keep the candidates that come from now on: they belong to an offer that waits for `answerRestart`. */
+  /**
+   * Keep the candidates that come from now on: they belong to an offer that waits for `answerRestart`.
+   * Those that were kept for an offer before it are of no use any more.
+   */
   holdCandidates() {
     this.#holding = true;
+    this.#waiting = [];
   }
 
   #renew(iceServers) {

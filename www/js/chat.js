@@ -2,8 +2,9 @@
  * The text channel of a call, and what the two pages tell each other beside it.
  *
  * Messages are JSON objects with a `type`:
- *   `hello`          {restart}, on both sides, when the channel opens: somebody is there who reads
- *                    this; restart is true if it takes an offer within a call for what restart.js says.
+ *   `hello`          {restart}, on both sides, when the channel opens, and once more when first
+ *                    greeted: somebody is there who reads this; restart is true if it takes an offer
+ *                    within a call for what restart.js says.
  *   `text`           {text}: what a person wrote.
  *   `state`          {microphone, camera, screen}: what the sender has switched on.
  *   `ping`, `pong`   {number}: whether the other side is still there, asked without the server.

@@ -43,7 +43,7 @@ export class ChatView {
     if (call !== this.#call) this.#clear();
     this.#call = call;
     const { chat, files } = call ?? {};
-    this.#listen(chat, { text: (text) => this.#heard(text), closed: () => this.#update(), ready: () => this.#update() });
+    this.#listen(chat, { text: (text) => this.#heard(text), closed: () => this.#closed(), ready: () => this.#update() });
     this.#listen(files, {
       offered: (offer) => this.#offered(offer),
       accepted: ({ id }) => this.#files.get(id)?.say("Sending…"),
@@ -87,6 +87,12 @@ export class ChatView {
     const ready = Boolean(this.#call?.chat?.ready);
     $("chat-send").disabled = !ready; // not the field: whoever is typing there must not lose the keyboard
     $("attach").hidden = !this.takesFiles;
+  }
+
+  /** The call may go on: what is typed now goes nowhere. */
+  #closed() {
+    this.#update();
+    if (!this.#call.over) $("chat-status").textContent = $("chat-text").placeholder = "The chat has ended.";
   }
 
   #say() {
@@ -161,6 +167,7 @@ export class ChatView {
     $("chat-log").replaceChildren($("chat-empty"));
     $("chat-empty").hidden = false;
     $("chat-text").value = "";
+    $("chat-text").placeholder = "Message";
     $("chat-status").textContent = "";
   }
 }

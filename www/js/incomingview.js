@@ -4,7 +4,7 @@
  */
 
 import { showAvatar } from "./avatar.js";
-import { erase, isLetter, isTextField, write } from "./typing.js";
+import { erase, isErasure, isLetter, isTextField, write } from "./typing.js";
 import { INCOMING } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -77,7 +77,7 @@ export class IncomingView {
   #key(event) {
     const typed = event.target === $("incoming") && this.#field;
     if (typed && isLetter(event)) write(typed, event.key);
-    else if (typed && event.key === "Backspace") erase(typed);
+    else if (typed && isErasure(event)) erase(typed);
     else if (event.key !== "Escape") return;
     event.preventDefault();
   }

@@ -200,7 +200,8 @@ function useDevice(kind) {
  */
 function focusAfterCall(id, toCorrect) {
   const { activeElement: at } = document;
-  if (toCorrect || (at !== document.body && at.getClientRects().length)) return;
+  const idle = at === document.body || at.id === "people-title"; // where signing in leaves it
+  if (toCorrect || (!idle && at.getClientRects().length)) return;
   const typing = isTextField(at); // whose next letter must press no button
   if (typing || !peerList.focus(id)) view.focusTitle();
 }

@@ -103,7 +103,7 @@ export async function openScreen() {
  *   Cameras, microphones and loudspeakers.
  */
 export async function listDevices() {
-  const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  const all = await enumerate();
   const known = (wanted) => all.filter(({ deviceId, kind }) => deviceId && kind === wanted);
   return { video: known("videoinput"), audio: known("audioinput"), output: known("audiooutput") };
 }
@@ -115,6 +115,15 @@ export async function listDevices() {
  */
 export function closeMedia(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
+}
+
+async function enumerate() {
+  try {
+    return (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  } catch (error) {
+    console.info("The browser does not tell which devices there are:", error.name);
+    return [];
+  }
 }
 
 async function open(constraints) {

@@ -15,8 +15,15 @@ const $ = (id) => document.getElementById(id);
  *   loudspeaker was chosen.
  */
 
-/** What the fields for devices choose. */
-const DEVICES = { "camera-choice": "video", "microphone-choice": "audio", "speaker-choice": "output" };
+/** What each field chooses, and where it says what; of a device also which kind. */
+const CHOICES = {
+  "relay-only": ["relayOnly", "checked"],
+  "relay-transport": ["relayTransport", "value"],
+  "ring-tone": ["ringTone", "checked"],
+  "camera-choice": ["camera", "value", "video"],
+  "microphone-choice": ["microphone", "value", "audio"],
+  "speaker-choice": ["speaker", "value", "output"],
+};
 
 /** The dialog and what it changes. */
 export class SettingsView {
@@ -77,16 +84,12 @@ export class SettingsView {
     $("devices-hint").hidden = [...video, ...audio].some(({ label }) => label);
   }
 
+  /** Nothing is read from the other fields: those of the devices are empty until the browser has told which there are. */
   #change(id) {
-    this.#settings.setChoices({
-      relayOnly: $("relay-only").checked,
-      relayTransport: $("relay-transport").value,
-      ringTone: $("ring-tone").checked,
-      camera: $("camera-choice").value,
-      microphone: $("microphone-choice").value,
-      speaker: $("speaker-choice").value,
-    });
-    if (id in DEVICES) this.#intents.device(DEVICES[id]);
+    if (!(id in CHOICES)) return;
+    const [choice, property, device] = CHOICES[id];
+    this.#settings.setChoices({ ...this.#settings, [choice]: $(id)[property] });
+    if (device) this.#intents.device(device);
   }
 
   /** An address that cannot be read keeps the dialog open and says so. */

@@ -12,11 +12,20 @@ export function isTextField(element) {
 
 /**
  * @param {KeyboardEvent} event A key that was pressed.
- * @returns {boolean} Whether it writes something: shortcuts do not, AltGr does.
+ * @returns {boolean} Whether it writes something: shortcuts do not, AltGr does, as does Option on Apple's keyboards.
  */
 export function isLetter(event) {
-  const isShortcut = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
-  return [...event.key].length === 1 && !isShortcut;
+  const { ctrlKey, altKey, metaKey } = event;
+  const isShortcut = ctrlKey || metaKey || (altKey && !/^(Mac|iP)/.test(navigator.platform));
+  return [...event.key].length === 1 && (!isShortcut || event.getModifierState("AltGraph"));
+}
+
+/**
+ * @param {KeyboardEvent} event A key that was pressed.
+ * @returns {boolean} Whether it takes one letter away; a shortcut would take a word or a line.
+ */
+export function isErasure({ key, ctrlKey, altKey, metaKey }) {
+  return key === "Backspace" && !(ctrlKey || altKey || metaKey);
 }
 
 /**

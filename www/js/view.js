@@ -59,14 +59,16 @@ export class View {
   }
 
   /**
-   * Show one of the screens. What had the keyboard on the other one leaves it to where reading starts.
+   * Show one of the screens. What had the keyboard on the other one leaves it to where reading starts;
+   * so does the button to sign in, which has lost it to the page since it cannot be pressed twice.
    *
    * @param {"signin" | "people"} screen Which.
    */
   screen(screen) {
     if (document.body.dataset.screen === screen) return;
     const before = $(document.body.dataset.screen);
-    const hadFocus = before.contains(document.activeElement);
+    const { activeElement: at } = document;
+    const hadFocus = at === document.body || before.contains(at);
     document.body.dataset.screen = screen;
     $(screen).hidden = false;
     before.hidden = true;
